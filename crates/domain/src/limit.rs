@@ -1,0 +1,171 @@
+//! Every limit of the system: a named constant with its unit and its reason.
+//!
+//! What happens beyond a limit is a typed error of whoever holds it. The reference table
+//! `docs/reference/limits.md` is generated from [`TABLE`].
+
+use std::time::Duration;
+
+/// One row of the reference table.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub name: &'static str,
+    pub value: Value,
+    pub reason: &'static str,
+}
+
+/// The value of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    Bytes(usize),
+    Characters(usize),
+    Count(usize),
+    Time(Duration),
+}
+
+/// Declares the limits, and the table the reference is generated from.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $unit:ident = $value:expr;)+) => {
+        $($(#[doc = $doc])+ pub const $name: limits!(@type $unit) = $value;)+
+
+        /// All limits, in the order of this module.
+        pub const TABLE: &[Limit] = &[$(Limit {
+            name: stringify!($name),
+            value: Value::$unit($name),
+            reason: concat!($($doc),+),
+        }),+];
+    };
+    (@type Time) => { Duration };
+    (@type $unit:ident) => { usize };
+}
+
+const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3_600)
+}
+
+limits! {
+    /// A name, uid, event id or event type: what the Svix API allows.
+    NAME_CHARS_MAX: Characters = 256;
+    /// A payload as posted. Larger events belong behind a link.
+    PAYLOAD_BYTES_MAX: Bytes = 1024 * 1024;
+    /// A request body to any other route of the API.
+    REQUEST_BODY_BYTES_MAX: Bytes = 1024 * 1024;
+    /// Depth of nested JSON in a request; the parser's own bound.
+    JSON_DEPTH_MAX: Count = 128;
+    /// Endpoints of one application: bounds the fan-out of a message.
+    ENDPOINTS_PER_APPLICATION_MAX: Count = 1_000;
+    /// Channels of an endpoint: what the Svix API allows.
+    CHANNELS_PER_ENDPOINT_MAX: Count = 10;
+    /// Channels of a message: what the Svix API allows.
+    CHANNELS_PER_MESSAGE_MAX: Count = 5;
+    /// A channel's name: what the Svix API allows.
+    CHANNEL_CHARS_MAX: Characters = 128;
+    /// Event types an endpoint may list one by one; a prefix filter replaces longer lists.
+    EVENT_TYPES_PER_ENDPOINT_MAX: Count = 1_000;
+    /// Entries of the metadata of an object.
+    METADATA_ENTRIES_MAX: Count = 50;
+    /// A value of the metadata of an object.
+    METADATA_VALUE_CHARS_MAX: Characters = 4_096;
+    /// Custom headers of an endpoint.
+    HEADERS_PER_ENDPOINT_MAX: Count = 32;
+    /// All custom headers of an endpoint together; proxies refuse heads beyond 8 to 16 KiB.
+    HEADERS_BYTES_MAX: Bytes = 8 * 1024;
+    /// The value of a custom header: what the Svix API allows.
+    HEADER_VALUE_CHARS_MAX: Characters = 4_096;
+    /// An endpoint's URL.
+    URL_CHARS_MAX: Characters = 2_048;
+    /// A description.
+    DESCRIPTION_CHARS_MAX: Characters = 4_096;
+    /// A record key.
+    RECORD_KEY_CHARS_MAX: Characters = 256;
+    /// A symmetric signing secret, at least: the Standard Webhooks specification.
+    SECRET_BYTES_MIN: Bytes = 24;
+    /// A symmetric signing secret, at most: what the Svix API allows.
+    SECRET_BYTES_MAX: Bytes = 75;
+    /// Replaced secrets that still sign: what the Svix API allows.
+    OLD_SECRETS_MAX: Count = 10;
+    /// How long a replaced secret may go on signing.
+    SECRET_OVERLAP_MAX: Time = hours(7 * 24);
+    /// A page of a list: what the Svix API allows.
+    PAGE_ITEMS_MAX: Count = 250;
+    /// Delays in a retry schedule.
+    RETRY_DELAYS_MAX: Count = 30;
+    /// One delay of a retry schedule.
+    RETRY_DELAY_MAX: Time = hours(30 * 24);
+    /// How far a receiver's Retry-After can postpone an attempt.
+    RETRY_AFTER_MAX: Time = hours(24);
+    /// Deadline over a whole attempt, unless the contract or the configuration says otherwise.
+    ATTEMPT_TIMEOUT: Time = Duration::from_secs(15);
+    /// The longest deadline that can be configured; a lease outlasts it.
+    ATTEMPT_TIMEOUT_MAX: Time = Duration::from_mins(2);
+    /// Part of a receiver's answer that is kept; the rest is dropped with the connection.
+    RESPONSE_BODY_BYTES: Bytes = 64 * 1024;
+    /// Header fields of an answer.
+    RESPONSE_HEADERS_MAX: Count = 64;
+    /// The head of an answer.
+    RESPONSE_HEAD_BYTES_MAX: Bytes = 16 * 1024;
+    /// Resolving a name, as part of the attempt.
+    RESOLVE_TIMEOUT: Time = Duration::from_secs(5);
+    /// A kept-alive connection without traffic; receivers commonly close after 30 s or more.
+    CONNECTION_IDLE_MAX: Time = Duration::from_secs(20);
+    /// A connection is a pinned address: it must not outlive a change of DNS for long.
+    CONNECTION_AGE_MAX: Time = Duration::from_mins(5);
+    /// Kept-alive connections to one origin.
+    IDLE_CONNECTIONS_PER_ORIGIN_MAX: Count = 128;
+    /// Requests to one endpoint at a time, when it answers fast.
+    CONCURRENCY_PER_ENDPOINT_MAX: Count = 64;
+    /// Requests to one endpoint at a time, before it has shown that it answers.
+    CONCURRENCY_PER_ENDPOINT_START: Count = 4;
+    /// Attempts in flight or waiting to be recorded, in all.
+    ATTEMPTS_IN_FLIGHT_MAX: Count = 4_096;
+    /// Fresh deliveries of one endpoint in memory; more are spilled to the store.
+    FRESH_PER_ENDPOINT_MAX: Count = 1_024;
+    /// Payload bytes of fresh deliveries in memory; more are spilled to the store.
+    FRESH_BYTES_MAX: Bytes = 64 * 1024 * 1024;
+    /// Messages waiting for the next commit; more are refused with 503.
+    ACCEPT_QUEUE_MAX: Count = 4_096;
+    /// Rows written in one transaction.
+    COMMIT_ROWS_MAX: Count = 2_048;
+    /// Owed deliveries claimed at once for one endpoint.
+    CLAIM_PER_ENDPOINT_MAX: Count = 128;
+    /// Endpoints claimed for in one transaction.
+    CLAIM_ENDPOINTS_MAX: Count = 256;
+    /// How long a claim holds: at least ten times the clock skew that is tolerated, and longer
+    /// than the longest attempt.
+    LEASE: Time = Duration::from_mins(5);
+    /// Messages between the checkpoint and the newest one before laggards are spilled: bounds
+    /// what a restart reads.
+    CHECKPOINT_LAG_MAX: Count = 50_000;
+    /// Rows removed by retention in one transaction.
+    PRUNE_ROWS_MAX: Count = 1_000;
+    /// Payloads are kept this long unless the message says less.
+    PAYLOAD_RETENTION: Time = hours(90 * 24);
+    /// Answers to requests with an idempotency key are replayed this long.
+    IDEMPOTENCY_RETENTION: Time = hours(24);
+    /// An idempotency key.
+    IDEMPOTENCY_KEY_CHARS_MAX: Characters = 256;
+    /// Unfinished requests are given this long when the server stops.
+    SHUTDOWN_GRACE: Time = Duration::from_secs(20);
+    /// Reading the head of a request to our API.
+    REQUEST_HEAD_TIMEOUT: Time = Duration::from_secs(10);
+    /// Reading the whole of a request to our API.
+    REQUEST_TIMEOUT: Time = Duration::from_secs(30);
+    /// Connections to our API.
+    API_CONNECTIONS_MAX: Count = 8_192;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_outlasts_every_attempt() {
+        assert!(LEASE > ATTEMPT_TIMEOUT_MAX + SHUTDOWN_GRACE);
+    }
+
+    #[test]
+    fn every_limit_gives_its_reason() {
+        for limit in TABLE {
+            assert!(limit.reason.trim().len() > 10, "{}", limit.name);
+        }
+    }
+}

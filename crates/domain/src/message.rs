@@ -1,0 +1,71 @@
+//! An immutable event accepted for an application.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{EventType, MessageId, Uid};
+use crate::time::Timestamp;
+
+/// A message as it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub id: MessageId,
+    pub accepted_at: Timestamp,
+    pub event_type: EventType,
+    /// The caller's own id; unique per application while the message is kept.
+    pub event_id: Option<Uid>,
+    /// Which record the message is about: messages of one record stay in order.
+    pub record_key: Option<String>,
+    pub urgency: Urgency,
+    /// The bytes as posted. `None` after they expired or were expunged.
+    pub payload: Option<Bytes>,
+    pub details: Details,
+}
+
+/// What few messages have, so that most rows stay small.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Details {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Sent as the body in place of the payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_body: Option<RawBody>,
+    /// Not delivered before then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliver_at: Option<Timestamp>,
+    /// The payload is removed then; after the default retention if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_expires_at: Option<Timestamp>,
+    /// Faults the contract's schema found in a payload that was accepted all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schema_faults: Vec<String>,
+}
+
+impl Details {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A body that is sent as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawBody {
+    pub body: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+}
+
+/// Which messages go first when an endpoint can't take all at once.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    #[default]
+    Ordinary,
+    Urgent,
+}
