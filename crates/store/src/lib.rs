@@ -1,1 +1,52 @@
+//! What Watchfire asks of a database, and the suite that holds every back end to it.
+//!
+//! # The players
+//!
+//! - [`Ledger`]: messages, attempts and what is owed. Writes come in batches: the caller collects
+//!   what waits while the last commit runs, so a back end commits once per call and needs no timer.
+//! - [`Configuration`]: applications, endpoints, event types. Changes come as a list that is
+//!   applied whole or not at all.
+//! - [`History`]: lists for people, keyset-paged on indexes; nothing here grows with the history.
+//! - [`Nodes`]: who is running, hints that something changed, and clean-up.
+//!
+//! # Invariant
+//!
+//! For each message and each endpoint it matched, exactly one is true: it is **settled** (a final
+//! attempt row), **owed** (a row in `owed`), or **fresh** (in the memory of the node that accepted
+//! it, `seq` above that node's checkpoint, no final row).
+//!
+//! # What this crate must never do
+//!
+//! No SQL, no driver types, no clock: every method that needs the time takes `now`.
+//!
+//! Start reading at [`Ledger`].
 
+mod configuration;
+mod error;
+mod history;
+mod keys;
+mod ledger;
+mod nodes;
+
+pub use configuration::{
+    Application, ApplicationRef, ApplicationSettings, ApplyError, Change, Configuration, Conflict,
+    Endpoint, EndpointRef, EventTypeRecord, EventTypeSettings, Order, Range, StoredApplication,
+    StoredEndpoint,
+};
+pub use error::{StoreError, StoreResult};
+pub use history::{
+    AttemptFilter, AttemptedMessage, DeliveryStatus, DeliveryView, EndpointCounts, History,
+    MessageFilter, MessageRef, Owed, StoredAttempt,
+};
+pub use keys::{AppKey, EndpointKey, FenceToken, NodeId, Seq};
+pub use ledger::{
+    Appended, AttemptRecord, Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, EndpointDue,
+    HealthChange, Ledger, NewMessage, NewOwed, OwedReason, Recorded, Remembered, Series, Standing,
+    StoredMessage, Unfinished, Wanted, Write,
+};
+pub use nodes::{Epoch, Hint, Nodes, PruneOrder, Pruned};
+
+/// A whole database: what the engine and the API are handed.
+pub trait Store: Ledger + Configuration + History + Nodes {}
+
+impl<T: Ledger + Configuration + History + Nodes> Store for T {}

@@ -1,0 +1,286 @@
+//! Messages, attempts and what is owed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use watchfire_domain::attempt::{Attempt, Trigger};
+use watchfire_domain::health::Health;
+use watchfire_domain::id::MessageId;
+use watchfire_domain::message::{Message, Urgency};
+use watchfire_domain::time::Timestamp;
+
+use crate::keys::{AppKey, EndpointKey, FenceToken, NodeId, Seq};
+use crate::{Epoch, StoreResult};
+
+/// Messages, attempts and what is owed: the hot path of every delivery.
+///
+/// Every method is one transaction. If the caller's future is dropped, the transaction still ends
+/// whole: either all of it is stored or nothing.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Appends messages in the order given; on disk when it returns. One row a message, whatever
+    /// the number of endpoints it matched.
+    ///
+    /// The answers stand in the order of the batch; one message's conflict does not touch the
+    /// others.
+    async fn append(&self, node: &NodeId, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>>;
+
+    /// Records attempts, spills and returns; on disk when it returns. The answers stand in the
+    /// order of the batch; a stale token's write is dropped alone.
+    ///
+    /// When a keyed delivery is settled and a later one of the same endpoint and record waits for
+    /// its turn in `owed`, that one becomes due at `now`.
+    async fn record(&self, now: Timestamp, batch: Vec<Write>) -> StoreResult<Vec<Recorded>>;
+
+    /// Leases owed deliveries that are due, per endpoint: urgent ones first, then by due time,
+    /// then by `seq`. A keyed delivery is not leased while an earlier one of the same endpoint and
+    /// record is owed; it then waits for its turn (its due time is cleared).
+    ///
+    /// A lease that has expired counts as none. Each claim draws a new, larger token.
+    async fn claim(&self, claim: Claim) -> StoreResult<ClaimedBatch>;
+
+    /// Endpoints with owed deliveries and when their earliest unleased one is due; ascending by
+    /// key, starting after `after`.
+    async fn endpoints_owing(
+        &self,
+        after: Option<EndpointKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<EndpointDue>>;
+
+    /// Makes owed deliveries of an endpoint that wait for a time due at `now`, whatever they wait
+    /// for except their turn; for an endpoint that is back, or a person who will not wait.
+    async fn hasten(
+        &self,
+        endpoint: EndpointKey,
+        seq: Option<Seq>,
+        now: Timestamp,
+    ) -> StoreResult<()>;
+
+    /// Says that every message of this node with `seq` at or below the mark is settled or owed.
+    /// The checkpoint never moves back.
+    async fn move_checkpoint(&self, node: &NodeId, epoch: Epoch, seq: Seq) -> StoreResult<()>;
+
+    /// The node's checkpoint; `Seq(0)` if it never had one.
+    async fn checkpoint(&self, node: &NodeId) -> StoreResult<Seq>;
+
+    /// Messages that `node` accepted above `after`, ascending, with those of their endpoints that
+    /// are neither settled nor owed. Messages without such endpoints are left out, but count
+    /// toward `limit` rows read; the second value is the `seq` to go on after, `None` at the end.
+    async fn unfinished(
+        &self,
+        node: &NodeId,
+        after: Seq,
+        limit: usize,
+    ) -> StoreResult<(Vec<Unfinished>, Option<Seq>)>;
+
+    /// What was answered to a request with this key, if it is remembered.
+    async fn remembered(&self, key: [u8; 32], now: Timestamp) -> StoreResult<Option<Remembered>>;
+}
+
+/// A message to append.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    pub app: AppKey,
+    pub message: Arc<Message>,
+    /// The endpoints it matched, ascending.
+    pub matched: Vec<EndpointKey>,
+    /// Stored in the same transaction, so that a retried request finds its answer.
+    pub remember: Option<Remembered>,
+}
+
+/// The answer to an idempotent request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Hash over organisation, path and idempotency key.
+    pub key: [u8; 32],
+    /// Hash over the request's body.
+    pub request: [u8; 32],
+    /// What to answer, in a form of the caller's.
+    pub answer: Vec<u8>,
+    pub expires_at: Timestamp,
+}
+
+/// What became of a message to append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It stands at this place.
+    At(Seq),
+    /// The application has another message with this `event_id`; nothing was stored.
+    EventIdTaken(MessageId),
+    /// A request with the same key was answered before; nothing was stored.
+    Repeated(Remembered),
+}
+
+/// A stored message and where it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    pub seq: Seq,
+    pub app: AppKey,
+    pub message: Arc<Message>,
+    pub matched: Vec<EndpointKey>,
+}
+
+/// Names a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryRef {
+    pub app: AppKey,
+    pub endpoint: EndpointKey,
+    pub seq: Seq,
+}
+
+/// Where a delivery stood before a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// In memory only.
+    Fresh,
+    /// In `owed`, leased under this token.
+    Leased(FenceToken),
+}
+
+/// How far a delivery's series of attempts has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Series {
+    pub trigger: Trigger,
+    /// Attempts that count against the retry schedule.
+    pub attempts: u32,
+    /// The last attempt failed on a stale connection.
+    pub stale: bool,
+}
+
+impl Series {
+    /// Before the first attempt.
+    pub const START: Self = Self {
+        trigger: Trigger::Scheduled,
+        attempts: 0,
+        stale: false,
+    };
+}
+
+/// One write of [`Ledger::record`].
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// An attempt, what follows from it, and the endpoint's changed health.
+    Attempt(Box<AttemptRecord>),
+    /// A fresh delivery becomes owed. If it is owed already (a resend came in between), the
+    /// earlier due time wins.
+    Spill(NewOwed),
+    /// A leased delivery goes back unattempted: due at `due_at`, or waiting for its turn if `None`.
+    Return {
+        delivery: DeliveryRef,
+        token: FenceToken,
+        due_at: Option<Timestamp>,
+    },
+}
+
+/// An attempt to record.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    pub delivery: DeliveryRef,
+    pub standing: Standing,
+    pub attempt: Attempt,
+    /// Where the series stands after this attempt.
+    pub series: Series,
+    pub urgency: Urgency,
+    /// Hash of the record key, where the delivery keeps its record's order.
+    pub record: Option<i64>,
+    /// The endpoint's health, where this attempt changes it.
+    pub health: Option<HealthChange>,
+}
+
+/// An endpoint's new health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthChange {
+    pub endpoint: EndpointKey,
+    pub health: Health,
+}
+
+/// A delivery to put into `owed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewOwed {
+    pub delivery: DeliveryRef,
+    /// `None` waits for its turn: an earlier delivery of its record is not settled.
+    pub due_at: Option<Timestamp>,
+    pub reason: OwedReason,
+    pub series: Series,
+    pub urgency: Urgency,
+    pub record: Option<i64>,
+}
+
+/// Why a delivery is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OwedReason {
+    /// An attempt failed; the next is due later.
+    Retry,
+    /// An earlier message about the same record is not settled.
+    Turn,
+    /// Memory was full.
+    Spilled,
+    /// The endpoint's health or rate holds it.
+    Held,
+    /// The message is not to be delivered before a time.
+    Scheduled,
+    /// A person or a job asked for it.
+    Requested,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Done,
+    /// The token is not the delivery's any more; the write was dropped.
+    Stale,
+}
+
+/// A request for leases.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub node: NodeId,
+    pub now: Timestamp,
+    pub lease_until: Timestamp,
+    pub wanted: Vec<Wanted>,
+}
+
+/// How many owed deliveries an endpoint can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub endpoint: EndpointKey,
+    pub limit: usize,
+}
+
+/// What a claim yielded.
+#[derive(Clone, Debug, Default)]
+pub struct ClaimedBatch {
+    /// In the order in which each endpoint's are to be sent.
+    pub deliveries: Vec<ClaimedDelivery>,
+    /// One entry for each endpoint asked for.
+    pub endpoints: BTreeMap<EndpointKey, EndpointDue>,
+}
+
+/// A leased delivery with all that is needed to send it.
+#[derive(Clone, Debug)]
+pub struct ClaimedDelivery {
+    pub delivery: DeliveryRef,
+    pub token: FenceToken,
+    pub message: Arc<Message>,
+    pub series: Series,
+    pub record: Option<i64>,
+}
+
+/// What an endpoint still owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointDue {
+    pub endpoint: EndpointKey,
+    pub app: AppKey,
+    /// When its earliest unleased delivery is due; `None` if all are leased or wait their turn.
+    pub due_at: Option<Timestamp>,
+    /// Whether it owes anything at all.
+    pub owes: bool,
+}
+
+/// A message of which some deliveries are neither settled nor owed.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    pub stored: StoredMessage,
+    pub endpoints: Vec<EndpointKey>,
+}
