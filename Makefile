@@ -1,0 +1,52 @@
+# Everything a contributor runs. `make help` lists it.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help test setup check-format lint check-docs check-dependencies test-docs test-code \
+	fmt docs demo bench clean-tools
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The tests come last: the run ends with their summary.
+test: setup check-format lint check-docs check-dependencies test-docs test-code ## Set up what is missing and run every check and test
+
+setup: ## Install what the tests need and this machine lacks
+	@scripts/setup
+
+check-format: ## Fail if a file is not formatted
+	cargo fmt --all --check
+
+lint: ## Run clippy over code and tests, warnings denied
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+check-docs: ## Build the API documentation, warnings denied
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+check-dependencies: ## Check licences, duplicates and sources, if cargo-deny is installed
+	@if command -v cargo-deny >/dev/null; then \
+		cargo deny --locked check bans licenses sources; \
+	else \
+		echo 'cargo-deny is not installed: dependency policy not checked'; \
+	fi
+
+test-docs: ## Run the examples in the documentation
+	cargo test --workspace --doc --locked
+
+test-code: ## Run all tests
+	@scripts/test
+
+fmt: ## Format the code
+	cargo fmt --all
+
+docs: ## Regenerate the reference pages that come from the code
+	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire-tests --test house generated
+
+demo: ## Run a server with a receiver and sample events, and open a tour of it
+	cargo run --release --locked -p watchfire -- demo
+
+bench: ## Measure deliveries per second on this machine
+	cargo run --release --locked -p watchfire -- bench
+
+clean-tools: ## Remove the judges that `make setup` installed
+	rm -rf .test-tools tests/node/node_modules
