@@ -1,1 +1,30 @@
+//! What tests use in place of the world: a clock that stands still, chance that repeats itself,
+//! samples of our own words, and a receiver that does what it is told.
+//!
+//! - [`FakeClock`] tells the time a test set, and [`SeededEntropy`] draws the same bytes for the
+//!   same seed; both stand in for the traits of `domain::ambient`.
+//! - [`Samples`] makes messages and endpoints with nothing unusual about them; a test changes
+//!   the one field it is about.
+//! - [`Receiver`] listens on a loopback port, records every request as it came over the wire, and
+//!   answers each by a [`Script`]. It fails the test if it was sent more than its script foresaw.
+//! - [`Gate`] holds answers back until a test opens it, so that no test has to sleep.
+//!
+//! # What this crate must never do
+//!
+//! It is a dev-dependency: nothing that ships depends on it. It judges nothing; a test says what
+//! it expects. It knows no store and no engine, so that their tests can use it.
+//!
+//! Start reading at [`receiver`].
 
+pub mod receiver;
+
+mod clock;
+mod entropy;
+mod gate;
+mod samples;
+
+pub use clock::FakeClock;
+pub use entropy::SeededEntropy;
+pub use gate::Gate;
+pub use receiver::{Receiver, Reply, Request, Script};
+pub use samples::Samples;
