@@ -1,0 +1,233 @@
+//! From the files of a folder to a [`Contract`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml::{Table, Value};
+use watchfire_domain::id;
+
+use super::{Contract, EventType};
+use crate::error::LoadError;
+use crate::header::{is_reserved, parse_name};
+use crate::manifest::{self, Manifest};
+use crate::source::Source;
+use crate::text::Placeholder;
+
+const MANIFEST: &str = "contract.toml";
+/// A contract's name stands in URLs, in the configuration and on pages.
+const NAME_CHARS_MAX: usize = 64;
+
+impl Contract {
+    /// Loads the contract `name` from the files of its folder, whose paths are relative to it.
+    pub(crate) fn load(name: &str, files: &BTreeMap<&str, &Source>) -> Result<Self, LoadError> {
+        check_name(name)?;
+        let missing = || LoadError::NoManifest {
+            name: name.to_owned(),
+        };
+        let source = files.get(MANIFEST).ok_or_else(missing)?;
+        let table: Table = source.text.parse().map_err(|error| LoadError::Syntax {
+            file: source.path.to_string(),
+            problem: one_line(&error),
+        })?;
+        let manifest = read_manifest(&source.path, &table)?;
+        let mut folder = Folder {
+            name,
+            files,
+            used: BTreeSet::from([MANIFEST]),
+        };
+        let mut events = BTreeMap::new();
+        for (event, about) in &manifest.events {
+            events.insert(event.clone(), folder.event_type(event, about)?);
+        }
+        folder.refuse_unused()?;
+        Ok(Self {
+            name: name.to_owned(),
+            manifest,
+            table,
+            events,
+        })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), LoadError> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !name.is_empty() && name.len() <= NAME_CHARS_MAX && name.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(LoadError::Name {
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// The files of a folder, and which of them the manifest named.
+struct Folder<'a> {
+    name: &'a str,
+    files: &'a BTreeMap<&'a str, &'a Source>,
+    used: BTreeSet<&'a str>,
+}
+
+impl<'a> Folder<'a> {
+    fn event_type(&mut self, event: &str, about: &manifest::Event) -> Result<EventType, LoadError> {
+        let schema = self.text(event, "schema", about.schema.as_deref())?;
+        let sample = self.text(event, "sample", about.sample.as_deref())?;
+        Ok(EventType {
+            name: event.to_owned(),
+            about: about.clone(),
+            schema: parse_json(schema)?,
+            sample: parse_json(sample).map(|_: serde_json::Value| sample.text.trim().to_owned())?,
+        })
+    }
+
+    /// The file that `events.EVENT.KEY` names, or the default one.
+    fn text(
+        &mut self,
+        event: &str,
+        key: &str,
+        named: Option<&str>,
+    ) -> Result<&'a Source, LoadError> {
+        let default = format!("{key}s/{event}.json");
+        let wanted = named.unwrap_or(&default);
+        let Some((path, source)) = self.files.get_key_value(wanted) else {
+            return Err(LoadError::NoFile {
+                file: format!("{}/{MANIFEST}", self.name),
+                key: format!("events.{event:?}.{key}"),
+                wanted: format!("{}/{wanted}", self.name),
+            });
+        };
+        self.used.insert(path);
+        Ok(source)
+    }
+
+    /// A file nobody names is a typing mistake or a leftover.
+    fn refuse_unused(&self) -> Result<(), LoadError> {
+        let unused = self.files.iter().find(|(path, _)| {
+            let is_data = path.starts_with("schemas/") || path.starts_with("samples/");
+            is_data && !self.used.contains(*path)
+        });
+        match unused {
+            Some((_, source)) => Err(LoadError::Unused {
+                file: source.path.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse_json(source: &Source) -> Result<serde_json::Value, LoadError> {
+    serde_json::from_str(&source.text).map_err(|error| LoadError::Json {
+        file: source.path.to_string(),
+        problem: error.to_string(),
+    })
+}
+
+/// Lays `over` on `table`: tables are merged, everything else is replaced.
+pub(super) fn merge(table: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (table.get_mut(key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            _ => {
+                table.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Reads and checks what `contract.toml`, or an override of it, says.
+pub(super) fn read_manifest(file: &str, table: &Table) -> Result<Manifest, LoadError> {
+    let manifest: Manifest = serde_path_to_error::deserialize(table.clone()).map_err(|error| {
+        let key = error.path().to_string();
+        fault(file, &key, one_line(error.inner()))
+    })?;
+    check_headers(file, &manifest)?;
+    check_body(file, &manifest)?;
+    check_instance(file, &manifest)?;
+    check_events(file, &manifest)?;
+    Ok(manifest)
+}
+
+fn fault(file: &str, key: &str, problem: impl Into<String>) -> LoadError {
+    LoadError::Key {
+        file: file.to_owned(),
+        key: key.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+/// TOML's errors show the place on several lines; the first line says what is wrong.
+fn one_line(error: &impl ToString) -> String {
+    let text = error.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Headers a contract sets in other keys, or that the signature owns.
+fn check_headers(file: &str, manifest: &Manifest) -> Result<(), LoadError> {
+    for (at, header) in manifest.request.headers.iter().enumerate() {
+        let key = format!("request.headers[{at}]");
+        let name = parse_name(&header.name)
+            .map_err(|error| fault(file, &format!("{key}.name"), error.to_string()))?;
+        if is_reserved(name.as_str()) {
+            let problem = format!("{name:?} is set by the server or by another key of [request]");
+            return Err(fault(file, &format!("{key}.name"), problem));
+        }
+        if header.value.is_payload() {
+            let problem = "a header can't hold the payload";
+            return Err(fault(file, &format!("{key}.value"), problem));
+        }
+    }
+    Ok(())
+}
+
+fn check_body(file: &str, manifest: &Manifest) -> Result<(), LoadError> {
+    let manifest::Body::Object(members) = &manifest.request.body else {
+        return Ok(());
+    };
+    let payloads = members.iter().filter(|member| member.value.is_payload());
+    match payloads.count() {
+        1 => Ok(()),
+        _ => Err(fault(
+            file,
+            "request.body",
+            "exactly one member must have the value {payload}",
+        )),
+    }
+}
+
+/// A contract that sends what the instance says needs a value to send where nobody says one.
+fn check_instance(file: &str, manifest: &Manifest) -> Result<(), LoadError> {
+    let members = match &manifest.request.body {
+        manifest::Body::Payload(_) => &[],
+        manifest::Body::Object(members) => members.as_slice(),
+    };
+    let texts = || {
+        let headers = manifest.request.headers.iter().map(|header| &header.value);
+        let members = members.iter().map(|member| &member.value);
+        headers.chain(members).chain(&manifest.request.user_agent)
+    };
+    let needs = |placeholder: &Placeholder| texts().any(|text| text.uses(placeholder));
+    let instance = &manifest.instance;
+    if needs(&Placeholder::InstanceUrl) && instance.instance_url.is_none() {
+        let problem = "[request] uses {instance_url}, so a value for it is needed here";
+        return Err(fault(file, "instance.instance_url", problem));
+    }
+    if needs(&Placeholder::ProductVersion) && instance.product_version.is_none() {
+        let problem = "[request] uses {product_version}, so a value for it is needed here";
+        return Err(fault(file, "instance.product_version", problem));
+    }
+    Ok(())
+}
+
+fn check_events(file: &str, manifest: &Manifest) -> Result<(), LoadError> {
+    for name in manifest.events.keys() {
+        if let Err(error) = name.parse::<id::EventType>() {
+            return Err(fault(file, &format!("events.{name:?}"), error.to_string()));
+        }
+    }
+    match &manifest.ping {
+        Some(ping) if !manifest.events.contains_key(&ping.event_type) => Err(fault(
+            file,
+            "ping.event_type",
+            format!("{:?} is not one of [events]", ping.event_type),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,112 @@
+//! A message, rendered in a contract for an endpoint: method, header fields, body bytes, signature.
+//!
+//! # Problem
+//!
+//! This runs for every attempt, thousands of times a second, yet most of it is the same each time:
+//! keys, custom headers, the product's own headers.
+//!
+//! # Idea
+//!
+//! A [`Destination`] is turned once per version of the endpoint into [`Prepared`]: ready signing
+//! keys, ready header values, the body cut into what is fixed and what varies. Rendering a message
+//! then fills in its id, its type and the time. Where the contract sends the payload as posted, the
+//! body shares the posted bytes: they are neither parsed nor copied.
+//!
+//! The signature is computed over exactly the bytes in [`Rendered::body`].
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use watchfire_domain::endpoint::{Secrets, Settings};
+use watchfire_domain::id::{EventType, MessageId};
+use watchfire_domain::message::RawBody;
+use watchfire_domain::time::Timestamp;
+
+use crate::contract::Contract;
+use crate::header::HeaderFault;
+use crate::manifest::{AuthKind, Instance};
+use crate::signature::KeyMismatch;
+
+mod body;
+mod prepare;
+
+pub use prepare::Prepared;
+
+/// Who is sent to, and how.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    pub contract: &'a Contract,
+    /// What the application's own product instance says; the contract's fills the gaps.
+    pub instance: &'a Instance,
+    pub settings: &'a Settings,
+    pub secrets: &'a Secrets,
+    pub signature_headers: SignatureHeaders,
+}
+
+/// Under which names the signature goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignatureHeaders {
+    /// `webhook-id`, `webhook-timestamp`, `webhook-signature`.
+    #[default]
+    Webhook,
+    /// The same values under `svix-…` as well, for verifiers that know only these.
+    WebhookAndSvix,
+}
+
+/// What is sent, and when.
+#[derive(Clone, Copy)]
+pub struct Event<'a> {
+    pub message_id: MessageId,
+    pub event_type: &'a EventType,
+    pub payload: &'a Bytes,
+    /// Sent in place of the payload and of everything the contract puts around it.
+    pub raw_body: Option<&'a RawBody>,
+    /// The time of the attempt.
+    pub now: Timestamp,
+}
+
+/// A request, except for its URL.
+#[derive(Clone)]
+pub struct Rendered {
+    pub method: http::Method,
+    /// Values that hold a secret are marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub body: Bytes,
+}
+
+impl std::fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rendered")
+            .field("method", &self.method)
+            .field("headers", &self.headers)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// Why a message can't be rendered: always a fault on our side, or in settings that were accepted
+/// under an older contract, never the receiver's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    #[error("the contract does not allow the method {0}")]
+    Method(&'static str),
+    #[error("the contract does not allow {0:?} authentication")]
+    Auth(AuthKind),
+    #[error("the value of the contract's header {name:?} is not printable ASCII")]
+    ContractHeader { name: String },
+    #[error(transparent)]
+    CustomHeader(#[from] HeaderFault),
+    #[error("the credentials can't be written into a header")]
+    Credentials,
+    #[error(transparent)]
+    Key(#[from] KeyMismatch),
+    #[error("the content type of the raw body is not printable ASCII")]
+    ContentType,
+}
+
+/// Prepares and renders at once, where only one message is sent.
+pub fn render(destination: Destination<'_>, event: &Event<'_>) -> Result<Rendered, RenderError> {
+    Prepared::new(destination)?.render(event)
+}
+
+#[cfg(test)]
+mod tests;
