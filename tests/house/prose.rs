@@ -120,6 +120,41 @@ fn link_targets(text: &str) -> Vec<&str> {
     targets
 }
 
+/// Where a section of the known attacks names its tests: "- `file`: `test`, `other_test`".
+fn named_tests(line: &str) -> Option<(&str, Vec<&str>)> {
+    let mut quoted = line.strip_prefix("- `")?.split('`').step_by(2);
+    Some((
+        quoted.next()?,
+        quoted.filter(|name| !name.is_empty()).collect(),
+    ))
+}
+
+#[test]
+fn every_known_attack_names_tests_that_exist() {
+    let path = "docs/security/known-attacks.md";
+    let document = std::fs::read_to_string(root().join(path)).expect("the page exists");
+    let mut wrong = Vec::new();
+    for section in document.split("\n### ").skip(1) {
+        let title = section.lines().next().unwrap_or_default();
+        let mut tests = 0;
+        for (file, names) in section.lines().filter_map(named_tests) {
+            let source = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+            let is_missing = |name: &&&str| !source.contains(&format!("fn {name}("));
+            let missing = names.iter().filter(is_missing);
+            wrong.extend(missing.map(|name| format!("{title}: no {name} in {file}")));
+            tests += names.len();
+        }
+        if tests == 0 {
+            wrong.push(format!("{title}: names no test"));
+        }
+    }
+    expect_none(
+        &wrong,
+        "These sections of docs/security/known-attacks.md are not held by a test:",
+        "name the test that fails when the counter is gone; write it if there is none.",
+    );
+}
+
 /// Folders that exist on one machine only.
 fn machine_folders() -> Vec<String> {
     let mut folders: Vec<String> = ["/root/.", "/Users/", "/home/user"]
