@@ -20,8 +20,9 @@ check-format: ## Fail if a file is not formatted
 lint: ## Run clippy over code and tests, warnings denied
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# The pages are for contributors, so private items are shown and may be linked to.
 check-docs: ## Build the API documentation, warnings denied
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items --locked
 
 check-dependencies: ## Check licences, duplicates and sources, if cargo-deny is installed
 	@if command -v cargo-deny >/dev/null; then \

@@ -17,7 +17,7 @@
 //! No async, no I/O, no clock, no random numbers, no SQL. It never changes a posted payload's bytes,
 //! and a secret reaches nothing but a header value that is marked sensitive.
 //!
-//! Start reading at [`render`].
+//! Start reading at [`mod@render`].
 
 pub mod render;
 pub mod signature;
