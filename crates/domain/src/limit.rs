@@ -147,8 +147,14 @@ limits! {
     SHUTDOWN_GRACE: Time = Duration::from_secs(20);
     /// Reading the head of a request to our API.
     REQUEST_HEAD_TIMEOUT: Time = Duration::from_secs(10);
+    /// Header fields of a request to our API.
+    REQUEST_HEADERS_MAX: Count = 64;
+    /// Read buffer of a connection to our API; the head of a request must fit into it.
+    REQUEST_BUFFER_BYTES: Bytes = 64 * 1024;
     /// Reading the whole of a request to our API.
     REQUEST_TIMEOUT: Time = Duration::from_secs(30);
+    /// Applications whose endpoints are kept ready in memory.
+    CACHED_APPLICATIONS_MAX: Count = 2_000;
     /// Connections to our API.
     API_CONNECTIONS_MAX: Count = 8_192;
 }

@@ -56,6 +56,14 @@ impl Schedule {
         })
     }
 
+    /// Never retries.
+    pub const fn none() -> Self {
+        Self {
+            delays: Vec::new(),
+            jitter_permille: 0,
+        }
+    }
+
     /// The same delays with another share of chance, in thousandths of the delay (0 to 1000).
     #[must_use]
     pub fn with_jitter_permille(mut self, permille: u16) -> Self {
