@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use watchfire_domain::endpoint::{Auth, Method};
+use watchfire_domain::health::Policy;
 use watchfire_domain::limit;
 use watchfire_domain::outcome::SuccessRule;
 use watchfire_domain::retry::{self, Schedule};
@@ -31,6 +32,8 @@ pub struct Manifest {
     pub endpoint: Endpoint,
     #[serde(default)]
     pub delivery: Delivery,
+    #[serde(default)]
+    pub health: Policy,
     #[serde(default)]
     pub notify: Notify,
     #[serde(default)]

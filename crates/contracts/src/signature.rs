@@ -98,7 +98,7 @@ fn hmac_tag(key: &hmac::Key, content: Content<'_>) -> hmac::Tag {
 
 impl Content<'_> {
     //= https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
-    //# msg_id.timestamp.payload
+    //# The content to be signed is therefore: `{msg_id}.{timestamp}.{payload}`.
     fn parts(&self) -> [&[u8]; 5] {
         [
             self.id.as_bytes(),

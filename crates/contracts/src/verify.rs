@@ -12,8 +12,8 @@ use watchfire_domain::time::Timestamp;
 
 use crate::signature::{ASYMMETRIC_VERSION, Content, SYMMETRIC_VERSION};
 
-//= https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#verifying-webhooks
-//# verify that the timestamp is within some allowable tolerance of the current timestamp
+//= https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#verifying-signatures
+//# has a timestamp that is within some allowable tolerance of the current timestamp to prevent replay attacks
 /// How far the time of the attempt may be from ours, in both directions.
 pub const TOLERANCE: Duration = Duration::from_mins(5);
 /// Signatures looked at; each costs a computation.

@@ -75,6 +75,8 @@ limits! {
     URL_CHARS_MAX: Characters = 2_048;
     /// A description.
     DESCRIPTION_CHARS_MAX: Characters = 4_096;
+    /// A remark on an endpoint's health: what DefectDojo keeps.
+    HEALTH_NOTE_CHARS_MAX: Characters = 1_000;
     /// A record key.
     RECORD_KEY_CHARS_MAX: Characters = 256;
     /// A symmetric signing secret, at least: the Standard Webhooks specification.

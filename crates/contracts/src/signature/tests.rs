@@ -19,8 +19,8 @@ fn check(content: Content<'_>, secrets: &[&str], expect: &str) {
 
 #[test]
 fn the_vector_of_the_specification_s_libraries_is_met() {
-    //= https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#symmetric
-    //# HMAC-SHA256 ... identifier v1
+    //= https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
+    //# a symmetric signature will be v1, followed by a comma (`,`), followed by the base64 encoded signature
     let content = Content {
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
         timestamp: "1614265330",
@@ -33,7 +33,7 @@ fn the_vector_of_the_specification_s_libraries_is_met() {
 #[test]
 fn several_keys_sign_in_their_order_separated_by_spaces() {
     //= https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#webhook-headers-sending-metadata-to-consumers
-    //# the signature header ... a list of signatures (space delimited)
+    //# The signature header is a space delimited list of signatures associated with this webhook.
     let content = Content {
         id: "a",
         timestamp: "1",
