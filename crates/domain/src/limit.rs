@@ -113,6 +113,10 @@ limits! {
     CONNECTION_AGE_MAX: Time = Duration::from_mins(5);
     /// Kept-alive connections to one origin.
     IDLE_CONNECTIONS_PER_ORIGIN_MAX: Count = 128;
+    /// Kept-alive connections in all; each holds a file descriptor and about 10 KiB.
+    IDLE_CONNECTIONS_MAX: Count = 1_024;
+    /// Addresses of a name that are tried in one attempt; they share its deadline.
+    CONNECT_ADDRESSES_MAX: Count = 4;
     /// Requests to one endpoint at a time, when it answers fast.
     CONCURRENCY_PER_ENDPOINT_MAX: Count = 64;
     /// Requests to one endpoint at a time, before it has shown that it answers.
