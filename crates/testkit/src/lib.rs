@@ -21,10 +21,13 @@ pub mod receiver;
 mod clock;
 mod entropy;
 mod gate;
+mod log;
 mod samples;
+mod script;
 
 pub use clock::FakeClock;
 pub use entropy::SeededEntropy;
 pub use gate::Gate;
-pub use receiver::{Receiver, Reply, Request, Script};
+pub use receiver::Receiver;
 pub use samples::Samples;
+pub use script::{Reply, Request, Script};

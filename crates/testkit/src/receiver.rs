@@ -11,57 +11,35 @@
 //! recorded with its header names as they were spelled, then the [`Script`] picks the [`Reply`].
 //! Connections stay open between requests, so that reuse can be tested as well.
 //!
+//! [`Receiver::in_memory`] plays the same scripts without a socket, to whoever sends through its
+//! [`Receiver::transport`].
+//!
 //! # Limits
 //!
-//! It runs on the runtime of the test and uses real sockets, so the runtime's clock must not be
-//! paused. It speaks no TLS and no HTTP/2.
+//! With a socket, the clock of the test's runtime must not be paused: it would run ahead of the
+//! bytes. It speaks no TLS and no HTTP/2.
 
-mod log;
-mod script;
+mod memory;
 mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use watchfire_deliver::Transport;
 
-use self::log::Log;
-pub use self::script::{Reply, Script};
+use crate::log::Log;
+use crate::script::{Request, Script};
+
+/// Where a receiver in memory seems to be: an address kept for examples.
+const ADDRESS_IN_MEMORY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443);
 
 /// How long a test waits for what it expects, before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A request as it came over the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    pub method: String,
-    /// Path and query.
-    pub target: String,
-    /// Names as they were spelled, in the order they came.
-    pub headers: Vec<(String, String)>,
-    pub body: Bytes,
-    /// Counts from 0: two requests with the same number came over the same connection.
-    pub connection: usize,
-}
-
-impl Request {
-    /// The value of the first header of that name, whatever its letter case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        let found = headers.find(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// The target without its query.
-    pub fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
-    }
-}
-
-/// Listens on a loopback port for as long as it is kept.
+/// Takes requests for as long as it is kept, and remembers them.
 ///
 /// # Panics
 ///
@@ -70,7 +48,8 @@ impl Request {
 pub struct Receiver {
     address: SocketAddr,
     log: Arc<Log>,
-    listening: JoinHandle<()>,
+    /// Absent in memory.
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Receiver {
@@ -92,15 +71,31 @@ impl Receiver {
         Self {
             address,
             log,
-            listening,
+            listening: Some(listening),
         }
+    }
+
+    /// Is reached through its [`Receiver::transport`] alone.
+    pub fn in_memory(script: Script) -> Self {
+        Self {
+            address: ADDRESS_IN_MEMORY,
+            log: Arc::new(Log::new(script)),
+            listening: None,
+        }
+    }
+
+    /// Leads here without a network, whatever the URL of the request.
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(memory::Memory(Arc::clone(&self.log)))
     }
 
     /// Stops listening and closes every connection; returns the address, for a later
     /// [`Receiver::start_at`].
     pub async fn stop(mut self) -> SocketAddr {
-        self.listening.abort();
-        (&mut self.listening).await.ok();
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+            listening.await.ok();
+        }
         self.address
     }
 
@@ -157,7 +152,9 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.listening.abort();
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
         let unexpected = self.log.unexpected();
         assert!(
             unexpected.is_empty() || std::thread::panicking(),

@@ -3,7 +3,7 @@ use std::panic::AssertUnwindSafe;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::Gate;
+use crate::{Gate, Reply};
 
 /// A client as plain as the receiver: what is written is what was typed here.
 async fn connect(receiver: &Receiver) -> TcpStream {

@@ -8,8 +8,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::Request;
-use super::script::{Act, Answer, Reply, Wait};
+use crate::script::{Act, Page, Reply, Request};
 
 /// What a request may hold in all. No test sends more; a runaway one must not fill the memory.
 const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -59,14 +58,10 @@ impl Wire {
 
     /// Does what the reply says. Breaks when the connection is over.
     pub(super) async fn write_reply(&mut self, reply: Reply) -> ControlFlow<()> {
-        match &reply.wait {
-            Wait::None => {}
-            Wait::For(delay) => tokio::time::sleep(*delay).await,
-            Wait::Until(gate) => gate.pass().await,
-        }
+        reply.wait.over().await;
         match &reply.act {
-            Act::Answer(answer) => match self.write(&encoded(answer), &reply).await {
-                Ok(()) if !closes(answer) => ControlFlow::Continue(()),
+            Act::Answer(page) => match self.write(&encoded(page), &reply).await {
+                Ok(()) if !closes(page) => ControlFlow::Continue(()),
                 Ok(()) | Err(_) => ControlFlow::Break(()),
             },
             Act::Raw(bytes) => {
@@ -83,6 +78,7 @@ impl Wire {
                 self.write_forever().await.ok();
                 ControlFlow::Break(())
             }
+            Act::Fail(failure) => panic!("{failure:?} can only be played in memory"),
         }
     }
 
@@ -160,24 +156,24 @@ fn framing(request: &Request) -> Option<Framing> {
     length.parse().ok().map(Framing::Length)
 }
 
-fn closes(answer: &Answer) -> bool {
-    let mut headers = answer.headers.iter();
+fn closes(page: &Page) -> bool {
+    let mut headers = page.headers.iter();
     headers.any(|(name, value)| {
         name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
     })
 }
 
-fn encoded(answer: &Answer) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {} \r\n", answer.status);
-    for (name, value) in &answer.headers {
+fn encoded(page: &Page) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {} \r\n", page.status);
+    for (name, value) in &page.headers {
         write!(head, "{name}: {value}\r\n").expect("a string grows");
     }
     // RFC 9110 section 8.6: these answers have no body and no length.
-    if !matches!(answer.status, 100..=199 | 204 | 304) {
-        write!(head, "Content-Length: {}\r\n", answer.body.len()).expect("a string grows");
+    if !matches!(page.status, 100..=199 | 204 | 304) {
+        write!(head, "Content-Length: {}\r\n", page.body.len()).expect("a string grows");
     }
     head.push_str("\r\n");
     let mut bytes = head.into_bytes();
-    bytes.extend_from_slice(&answer.body);
+    bytes.extend_from_slice(&page.body);
     bytes
 }

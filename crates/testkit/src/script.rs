@@ -1,48 +1,88 @@
-//! What a receiver answers, and in which order.
+//! What a receiver is sent, what it answers, and in which order.
 
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use watchfire_deliver::Failure;
 
-use super::Request;
 use crate::Gate;
+
+/// A request as it came over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Names as they were spelled, in the order they came.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// Counts from 0: two requests with the same number came over the same connection.
+    pub connection: usize,
+}
+
+impl Request {
+    /// The value of the first header of that name, whatever its letter case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The target without its query.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+}
 
 /// What a receiver does with one request.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    pub(super) wait: Wait,
-    pub(super) act: Act,
+    pub(crate) wait: Wait,
+    pub(crate) act: Act,
     /// Writes one byte at a time, this far apart.
-    pub(super) drip: Option<Duration>,
+    pub(crate) drip: Option<Duration>,
 }
 
 /// What comes before a reply.
 #[derive(Clone, Debug)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     None,
     For(Duration),
     Until(Gate),
 }
 
+impl Wait {
+    /// Comes back when the wait is over.
+    pub(crate) async fn over(&self) {
+        match self {
+            Self::None => {}
+            Self::For(delay) => tokio::time::sleep(*delay).await,
+            Self::Until(gate) => gate.pass().await,
+        }
+    }
+}
+
 /// What a reply does on the wire.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
-    Answer(Answer),
+pub(crate) enum Act {
+    Answer(Page),
     /// Writes these bytes and closes the connection.
     Raw(Bytes),
     /// Writes these bytes and then nothing more, until the peer hangs up.
     RawThenHang(Bytes),
     /// Answers 200 with a body that never ends.
     Endless,
+    /// Reports this in place of an answer; in memory only.
+    Fail(Failure),
 }
 
 /// A well-formed answer.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Bytes,
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
@@ -56,7 +96,7 @@ impl Reply {
 
     /// Answers with a status and an empty body.
     pub fn status(status: u16) -> Self {
-        Self::new(Act::Answer(Answer {
+        Self::new(Act::Answer(Page {
             status,
             headers: Vec::new(),
             body: Bytes::new(),
@@ -88,6 +128,11 @@ impl Reply {
         Self::new(Act::Endless)
     }
 
+    /// Can't be reached, for this reason. Only a receiver in memory can play it.
+    pub fn fail(failure: Failure) -> Self {
+        Self::new(Act::Fail(failure))
+    }
+
     /// Adds a header to the answer.
     ///
     /// # Panics
@@ -95,7 +140,7 @@ impl Reply {
     /// If the reply is not an answer: raw bytes hold their own headers.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.answer()
+        self.page()
             .headers
             .push((name.to_owned(), value.to_owned()));
         self
@@ -108,7 +153,7 @@ impl Reply {
     /// If the reply is not an answer.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.answer().body = body.into();
+        self.page().body = body.into();
         self
     }
 
@@ -126,17 +171,17 @@ impl Reply {
         self
     }
 
-    /// Writes one byte at a time, `interval` apart.
+    /// Writes one byte at a time, `interval` apart. In memory there are no bytes to write.
     #[must_use]
     pub fn dripping(mut self, interval: Duration) -> Self {
         self.drip = Some(interval);
         self
     }
 
-    fn answer(&mut self) -> &mut Answer {
+    fn page(&mut self) -> &mut Page {
         match &mut self.act {
-            Act::Answer(answer) => answer,
-            other @ (Act::Raw(_) | Act::RawThenHang(_) | Act::Endless) => {
+            Act::Answer(page) => page,
+            other @ (Act::Raw(_) | Act::RawThenHang(_) | Act::Endless | Act::Fail(_)) => {
                 panic!("{other:?} has no headers and body to set")
             }
         }
@@ -185,7 +230,7 @@ impl Script {
         }))
     }
 
-    pub(super) fn reply_to(&mut self, request: &Request) -> Option<Reply> {
+    pub(crate) fn reply_to(&mut self, request: &Request) -> Option<Reply> {
         (self.0)(request)
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Reply, Request, Script};
+use crate::script::{Reply, Request, Script};
 
 /// The state a receiver shares with its connections.
-pub(super) struct Log {
+pub(crate) struct Log {
     state: Mutex<State>,
     changed: Notify,
 }
@@ -23,7 +23,7 @@ struct State {
 }
 
 /// A request that is being answered; dropped when it was.
-pub(super) struct Here(Arc<Log>);
+pub(crate) struct Here(Arc<Log>);
 
 impl Drop for Here {
     fn drop(&mut self) {
@@ -32,7 +32,7 @@ impl Drop for Here {
 }
 
 impl Log {
-    pub(super) fn new(script: Script) -> Self {
+    pub(crate) fn new(script: Script) -> Self {
         Self {
             state: Mutex::new(State {
                 script,
@@ -45,12 +45,12 @@ impl Log {
         }
     }
 
-    pub(super) fn follow(&self, script: Script) {
+    pub(crate) fn follow(&self, script: Script) {
         self.state.lock().script = script;
     }
 
     /// Keeps a request and picks its reply.
-    pub(super) fn record(self: &Arc<Self>, request: Request) -> (Reply, Here) {
+    pub(crate) fn record(self: &Arc<Self>, request: Request) -> (Reply, Here) {
         let mut state = self.state.lock();
         let reply = state.script.reply_to(&request).unwrap_or_else(|| {
             state.unexpected.push(request.clone());
@@ -64,7 +64,7 @@ impl Log {
         (reply, Here(Arc::clone(self)))
     }
 
-    pub(super) async fn wait_for(
+    pub(crate) async fn wait_for(
         &self,
         mut is_met: impl FnMut(&[Request]) -> bool,
     ) -> Vec<Request> {
@@ -79,15 +79,15 @@ impl Log {
         }
     }
 
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.lock().requests.clone()
     }
 
-    pub(super) fn unexpected(&self) -> Vec<Request> {
+    pub(crate) fn unexpected(&self) -> Vec<Request> {
         self.state.lock().unexpected.clone()
     }
 
-    pub(super) fn most_at_once(&self) -> usize {
+    pub(crate) fn most_at_once(&self) -> usize {
         self.state.lock().most_at_once
     }
 }
