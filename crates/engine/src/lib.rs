@@ -1,1 +1,48 @@
+//! The engine: accept, dispatch, deliver, record, react.
+//!
+//! # The players
+//!
+//! - [`Engine`] is the handle everyone else holds.
+//! - `accept` turns an event into a row on disk and answers after the commit; `catalog` tells it
+//!   which endpoints subscribe.
+//! - `dispatch` decides, without I/O, which delivery is sent next: a lane per endpoint, fair among
+//!   them, bounded per endpoint and in all, in order per record.
+//! - `send` renders one job and makes one request through the transport.
+//! - `record` writes outcomes in batches, together with what follows from them, and only then
+//!   tells the others.
+//! - `owed` brings back what is due; `recover` brings back what the last run left; `upkeep` moves
+//!   the checkpoint and removes what has outlived its retention.
+//! - `service` is what the API and the dashboard call.
+//!
+//! # What this crate must never do
+//!
+//! No SQL, no HTTP types of the API, no sockets: it asks the store, the contracts and the
+//! transport. It reads the time only through the clock it was given.
+//!
+//! Start reading at `dispatch`, then `record`.
 
+mod accept;
+mod catalog;
+mod dispatch;
+mod endpoint;
+mod engine;
+mod event;
+mod health_watch;
+mod inner;
+mod metrics;
+mod owed;
+mod record;
+mod recover;
+mod send;
+mod timers;
+mod upkeep;
+mod vault;
+
+pub use accept::{AcceptError, Accepted, Audience, NewEvent};
+pub use catalog::Snapshot;
+pub use dispatch::Bounds;
+pub use endpoint::Endpoint;
+pub use engine::{Config, Engine, Parts, StartError};
+pub use event::{Attempted, Event};
+pub use metrics::{Counter, Metrics};
+pub use vault::{Vault, VaultError};

@@ -48,6 +48,14 @@ pub trait Configuration: Send + Sync {
         range: Range<EndpointId>,
     ) -> StoreResult<Vec<StoredEndpoint>>;
 
+    /// Live endpoints of all applications whose health is not [`Health::Active`],
+    /// ascending by key, starting after `after`: those that time may change.
+    async fn endpoints_unwell(
+        &self,
+        after: Option<EndpointKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<(EndpointKey, AppKey)>>;
+
     async fn event_type(
         &self,
         org: &OrganizationId,

@@ -1,0 +1,234 @@
+//! Accept: from an event to a row on disk, then into the lanes.
+//!
+//! Whatever waits when the last commit ends goes into the next one, so the busier the server, the
+//! larger the commit; there is no timer. The caller is answered after the commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use watchfire_domain::id::{EventType, MessageId, Uid};
+use watchfire_domain::limit;
+use watchfire_domain::message::{Details, Message, Urgency};
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    Appended, DeliveryRef, EndpointKey, NewMessage, Remembered, Seq, Series, Standing, StoreError,
+};
+
+use crate::catalog::Snapshot;
+use crate::dispatch::Job;
+use crate::event::Event;
+use crate::inner::Inner;
+
+/// An event to accept.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub id: MessageId,
+    pub accepted_at: Timestamp,
+    pub event_type: EventType,
+    pub event_id: Option<Uid>,
+    /// The bytes to keep and, in most contracts, to send.
+    pub payload: Bytes,
+    /// Overrides what the contract reads from the payload.
+    pub record_key: Option<String>,
+    /// Overrides what the contract reads from the payload.
+    pub urgency: Option<Urgency>,
+    pub details: Details,
+    /// Stored with the message, so that a retried request finds its answer.
+    pub remember: Option<Remembered>,
+    pub audience: Audience,
+}
+
+/// Who a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Every endpoint that subscribes to it.
+    Subscribers,
+    /// This endpoint alone, subscribed or not.
+    Only(EndpointKey),
+}
+
+/// An event that is on disk.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub seq: Seq,
+    pub message: Arc<Message>,
+}
+
+/// Why an event was not accepted. Nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    #[error("another message of the application has this event id")]
+    EventIdTaken(MessageId),
+    #[error("a request with the same idempotency key was answered before")]
+    Repeated(Remembered),
+    #[error("accept: too many messages wait to be written")]
+    Overloaded,
+    #[error("accept: the server is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+}
+
+/// A message that waits for the next commit.
+pub(crate) struct Waiting {
+    new: NewMessage,
+    snapshot: Arc<Snapshot>,
+    answer: oneshot::Sender<Result<Accepted, AcceptError>>,
+}
+
+impl Inner {
+    /// Accepts an event: on disk when it returns.
+    ///
+    /// If the caller's future is dropped after the message was queued, it is accepted all the same.
+    pub(crate) async fn accept(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        event: NewEvent,
+    ) -> Result<Accepted, AcceptError> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting {
+            new: new_message(snapshot, event),
+            snapshot: Arc::clone(snapshot),
+            answer,
+        };
+        self.accepting
+            .try_send(waiting)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => AcceptError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => AcceptError::Stopping,
+            })?;
+        answered.await.unwrap_or(Err(AcceptError::Stopping))
+    }
+}
+
+fn new_message(snapshot: &Snapshot, event: NewEvent) -> NewMessage {
+    let matched = match event.audience {
+        Audience::Only(endpoint) => vec![endpoint],
+        Audience::Subscribers => {
+            let wants = |endpoint: &&Arc<crate::endpoint::Endpoint>| {
+                let settings = &endpoint.stored.endpoint.settings;
+                settings
+                    .wants(&event.event_type, &event.details.channels)
+                    .is_ok()
+            };
+            let keys = snapshot.endpoints.iter().filter(wants);
+            keys.map(|endpoint| endpoint.stored.key).collect()
+        }
+    };
+    NewMessage {
+        app: snapshot.stored.key,
+        matched,
+        remember: event.remember,
+        message: Arc::new(Message {
+            id: event.id,
+            accepted_at: event.accepted_at,
+            event_type: event.event_type,
+            event_id: event.event_id,
+            record_key: event.record_key,
+            urgency: event.urgency.unwrap_or_default(),
+            payload: Some(event.payload),
+            details: event.details,
+        }),
+    }
+}
+
+/// Commits what waits, over and over, until nobody can send any more.
+pub(crate) async fn commit_loop(inner: Arc<Inner>, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut batch = Vec::with_capacity(limit::COMMIT_ROWS_MAX);
+    loop {
+        inner.recorder_has_room().await;
+        if waiting.recv_many(&mut batch, limit::COMMIT_ROWS_MAX).await == 0 {
+            return;
+        }
+        commit(&inner, &mut batch).await;
+    }
+}
+
+async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
+    let rows = batch.iter().map(|waiting| waiting.new.clone()).collect();
+    match inner.store.append(&inner.config.node, rows).await {
+        Ok(appended) => {
+            debug_assert_eq!(appended.len(), batch.len(), "one answer for each message");
+            inner.admit(batch.drain(..).zip(appended));
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "messages were not accepted"
+            );
+            let error = Arc::new(error);
+            for waiting in batch.drain(..) {
+                answer(waiting.answer, Err(AcceptError::Store(Arc::clone(&error))));
+            }
+        }
+    }
+}
+
+/// The caller may have gone; the message is accepted or refused all the same.
+fn answer(to: oneshot::Sender<Result<Accepted, AcceptError>>, what: Result<Accepted, AcceptError>) {
+    drop(to.send(what));
+}
+
+impl Inner {
+    /// Hands committed messages to the lanes and answers those who wait for them.
+    fn admit(self: &Arc<Self>, committed: impl Iterator<Item = (Waiting, Appended)>) {
+        let mut answers = Vec::new();
+        {
+            let mut shared = self.shared.lock();
+            for (waiting, appended) in committed {
+                let result = match appended {
+                    Appended::At(seq) => {
+                        self.metrics.accepted.add(1);
+                        shared.fresh.add(seq, waiting.new.matched.len());
+                        self.enqueue_fresh(&mut shared, &waiting.snapshot, &waiting.new, seq);
+                        Ok(Accepted {
+                            seq,
+                            message: Arc::clone(&waiting.new.message),
+                        })
+                    }
+                    Appended::EventIdTaken(id) => Err(AcceptError::EventIdTaken(id)),
+                    Appended::Repeated(remembered) => Err(AcceptError::Repeated(remembered)),
+                };
+                answers.push((waiting, result));
+            }
+        }
+        for (waiting, result) in answers {
+            if let Ok(accepted) = &result {
+                self.publish(|| Event::Accepted {
+                    app: waiting.new.app,
+                    seq: accepted.seq,
+                    message: Arc::clone(&accepted.message),
+                    matched: waiting.new.matched.len(),
+                });
+            }
+            answer(waiting.answer, result);
+        }
+        self.pump();
+    }
+
+    fn enqueue_fresh(
+        &self,
+        shared: &mut crate::inner::Shared,
+        snapshot: &Snapshot,
+        new: &NewMessage,
+        seq: Seq,
+    ) {
+        let now = self.clock.now();
+        for &key in &new.matched {
+            let endpoint = snapshot.endpoint(key);
+            let job = Job {
+                delivery: DeliveryRef {
+                    app: new.app,
+                    endpoint: key,
+                    seq,
+                },
+                standing: Standing::Fresh,
+                message: Arc::clone(&new.message),
+                series: Series::START,
+                record: endpoint.and_then(|endpoint| endpoint.record_of(&new.message)),
+            };
+            self.push_fresh(shared, job, endpoint.map(|endpoint| endpoint.terms(now)));
+        }
+    }
+}

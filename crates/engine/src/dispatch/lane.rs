@@ -1,0 +1,240 @@
+//! One endpoint's queue.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use watchfire_domain::limit;
+use watchfire_domain::message::Urgency;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{AppKey, OwedReason, Seq, Standing};
+
+use super::window::{Pace, Window};
+use super::{Job, LaneGate, Terms};
+
+/// One endpoint's queue, window and order.
+#[derive(Debug)]
+pub(super) struct Lane {
+    app: AppKey,
+    urgent: VecDeque<Job>,
+    ordinary: VecDeque<Job>,
+    /// Records with a delivery queued or in flight, and the later ones that wait for it.
+    records: HashMap<i64, VecDeque<Job>>,
+    waiting: usize,
+    running: usize,
+    window: Window,
+    /// Claimed deliveries in memory, queued or in flight.
+    leased: usize,
+    /// The least time between two requests, and when the next may go.
+    interval: Option<Duration>,
+    free_at: Timestamp,
+    pub(super) gate: LaneGate,
+    /// `owed` may hold something of this endpoint.
+    pub(super) owes: bool,
+    pub(super) owing_writes: usize,
+    pub(super) enlisted: bool,
+}
+
+impl Lane {
+    pub(super) fn new(app: AppKey) -> Self {
+        Self {
+            app,
+            urgent: VecDeque::new(),
+            ordinary: VecDeque::new(),
+            records: HashMap::new(),
+            waiting: 0,
+            running: 0,
+            window: Window::default(),
+            leased: 0,
+            interval: None,
+            free_at: Timestamp::EPOCH,
+            gate: LaneGate::Open,
+            owes: false,
+            owing_writes: 0,
+            enlisted: false,
+        }
+    }
+
+    /// Why a fresh job can't be taken in, if so.
+    pub(super) fn refuses(&self, job: &Job, fresh_max: usize) -> Option<OwedReason> {
+        debug_assert_eq!(
+            self.app, job.delivery.app,
+            "an endpoint has one application"
+        );
+        if self.gate != LaneGate::Open {
+            return Some(OwedReason::Held);
+        }
+        if job.record.is_some() && self.owes {
+            return Some(OwedReason::Turn);
+        }
+        (self.queued() >= fresh_max).then_some(OwedReason::Spilled)
+    }
+
+    pub(super) fn push(&mut self, job: Job) {
+        self.leased += usize::from(!job.is_fresh());
+        if let Some(record) = job.record {
+            if let Some(followers) = self.records.get_mut(&record) {
+                followers.push_back(job);
+                self.waiting += 1;
+                return;
+            }
+            self.records.insert(record, VecDeque::new());
+        }
+        self.queue(job);
+    }
+
+    fn queue(&mut self, job: Job) {
+        match job.message.urgency {
+            Urgency::Urgent => self.urgent.push_back(job),
+            Urgency::Ordinary => self.ordinary.push_back(job),
+        }
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.urgent.len() + self.ordinary.len() + self.waiting
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    pub(super) fn leased(&self) -> usize {
+        self.leased
+    }
+
+    pub(super) fn app(&self) -> AppKey {
+        self.app
+    }
+
+    pub(super) fn could_send(&self) -> bool {
+        let places = match self.gate {
+            LaneGate::Open => self.window.places(),
+            LaneGate::Probe => 1,
+            LaneGate::Closed => 0,
+        };
+        self.running < places && !(self.urgent.is_empty() && self.ordinary.is_empty())
+    }
+
+    pub(super) fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.interval.is_some() && self.free_at > now).then_some(self.free_at)
+    }
+
+    pub(super) fn adopt(&mut self, terms: Terms) {
+        self.interval = terms.interval;
+        self.gate = terms.gate;
+    }
+
+    /// The next job, if this lane has fewer than `share` in flight.
+    pub(super) fn take(&mut self, share: usize, now: Timestamp) -> Option<Job> {
+        if self.running >= share || !self.could_send() {
+            return None;
+        }
+        let job = self
+            .urgent
+            .pop_front()
+            .or_else(|| self.ordinary.pop_front())?;
+        self.running += 1;
+        if let Some(interval) = self.interval {
+            self.free_at = self.free_at.max(now) + interval;
+        }
+        Some(job)
+    }
+
+    pub(super) fn answered(&mut self, pace: Pace, most: usize) {
+        self.running -= 1;
+        self.window.adjust(pace, most);
+    }
+
+    pub(super) fn settled(&mut self, standing: Standing, record: Option<i64>) {
+        self.unlease(standing);
+        let Some(record) = record else {
+            return;
+        };
+        let next = self.records.get_mut(&record).map(VecDeque::pop_front);
+        match next {
+            Some(Some(job)) => {
+                self.waiting -= 1;
+                self.queue(job);
+            }
+            Some(None) => {
+                self.records.remove(&record);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn deferred(&mut self, standing: Standing) {
+        self.unlease(standing);
+    }
+
+    fn unlease(&mut self, standing: Standing) {
+        self.leased -= usize::from(standing != Standing::Fresh);
+    }
+
+    /// Ends the order of a record in memory; from here on the store keeps it.
+    pub(super) fn take_followers(&mut self, record: i64) -> Vec<Job> {
+        let jobs: Vec<_> = self.records.remove(&record).unwrap_or_default().into();
+        self.waiting -= jobs.len();
+        self.drop_leases(&jobs);
+        jobs
+    }
+
+    pub(super) fn take_fresh_below(&mut self, seq: Seq) -> Vec<Job> {
+        let old = |job: &Job| job.is_fresh() && job.delivery.seq < seq;
+        let mut taken = Vec::new();
+        for queue in [&mut self.urgent, &mut self.ordinary] {
+            if queue.iter().any(old) {
+                let (out, stay): (VecDeque<_>, _) = queue.drain(..).partition(old);
+                *queue = stay;
+                taken.extend(out);
+            }
+        }
+        let records: Vec<_> = taken.iter().filter_map(|job| job.record).collect();
+        for record in records {
+            taken.extend(self.take_followers(record));
+        }
+        taken
+    }
+
+    /// Everything that is not in flight, with what waits behind it.
+    pub(super) fn take_all(&mut self) -> Vec<Job> {
+        let mut jobs: Vec<_> = self
+            .urgent
+            .drain(..)
+            .chain(self.ordinary.drain(..))
+            .collect();
+        self.drop_leases(&jobs);
+        let heads: Vec<_> = jobs.iter().filter_map(|job| job.record).collect();
+        for record in heads {
+            jobs.extend(self.take_followers(record));
+        }
+        jobs
+    }
+
+    fn drop_leases(&mut self, jobs: &[Job]) {
+        self.leased -= jobs.iter().filter(|job| !job.is_fresh()).count();
+    }
+
+    pub(super) fn owes_nothing(&mut self) {
+        self.owes = self.owing_writes > 0 || self.leased > 0;
+    }
+
+    pub(super) fn room(&self) -> usize {
+        match self.gate {
+            LaneGate::Closed => 0,
+            LaneGate::Probe => 1usize.saturating_sub(self.running + self.queued()),
+            LaneGate::Open => limit::CLAIM_PER_ENDPOINT_MAX.saturating_sub(self.queued()),
+        }
+    }
+
+    /// Nothing to remember but the window, which is soon learned again.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queued() == 0
+            && self.running == 0
+            && self.records.is_empty()
+            && self.leased == 0
+            && !self.owes
+            && self.owing_writes == 0
+            && !self.enlisted
+            && self.gate == LaneGate::Open
+    }
+}

@@ -1,0 +1,285 @@
+//! An endpoint, ready to be sent to: its contract, its target and what of each request is the same
+//! are worked out once per version of its settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use watchfire_contracts::manifest::{Https, Instance};
+use watchfire_contracts::render::{
+    Destination, Event, Prepared, RenderError, Rendered, SignatureHeaders,
+};
+use watchfire_contracts::{Catalog as Contracts, Contract};
+use watchfire_deliver::{Policy as AddressPolicy, Scheme, Target};
+use watchfire_domain::endpoint::Method;
+use watchfire_domain::health::{Decision, Gate, Health, Policy};
+use watchfire_domain::id::ApplicationId;
+use watchfire_domain::message::{Message, record_hash};
+use watchfire_domain::outcome::{Cause, Outcome, SkipReason, SuccessRule, Verdict};
+use watchfire_domain::retry::Schedule;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{StoredApplication, StoredEndpoint};
+
+use crate::dispatch::{LaneGate, Terms};
+use crate::engine::{Config, Parts};
+use crate::vault::{Vault, VaultError};
+
+/// An endpoint, ready to be sent to.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub stored: StoredEndpoint,
+    pub application_id: ApplicationId,
+    pub contract: Arc<Contract>,
+    /// As recorded last; newer than the one in `stored`.
+    health: RwLock<Health>,
+    request: Result<Ready, Unready>,
+}
+
+#[derive(Debug)]
+struct Ready {
+    target: Arc<Target>,
+    prepared: Prepared,
+}
+
+/// Why no request can be made to an endpoint.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unready {
+    #[error(transparent)]
+    Secrets(#[from] VaultError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// Its URL is refused under the present settings.
+    #[error("the endpoint's URL can't be requested")]
+    Url,
+    #[error("the contract allows https only")]
+    Insecure,
+}
+
+impl Unready {
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Secrets(_) | Self::Render(_) => Outcome::Skipped {
+                reason: SkipReason::RenderFailed,
+            },
+            Self::Url => Outcome::Unreachable {
+                cause: Cause::InvalidUrl,
+            },
+            Self::Insecure => Outcome::Blocked {
+                verdict: Verdict::InsecureScheme,
+            },
+        }
+    }
+
+    /// Whether it is our fault and somebody must look at it.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::Secrets(_) | Self::Render(_))
+    }
+}
+
+/// What endpoints are prepared with.
+pub(crate) struct Workshop {
+    vault: Arc<Vault>,
+    contracts: Arc<Contracts>,
+    default_contract: String,
+    policy: Arc<AddressPolicy>,
+    signature_headers: SignatureHeaders,
+}
+
+impl Workshop {
+    pub(crate) fn new(parts: &Parts, config: &Config) -> Self {
+        Self {
+            vault: Arc::clone(&parts.vault),
+            contracts: Arc::clone(&parts.contracts),
+            default_contract: config.default_contract.clone(),
+            policy: Arc::clone(&parts.policy),
+            signature_headers: config.signature_headers,
+        }
+    }
+
+    /// The contract of an application: the one it names, else the configured default.
+    pub(crate) fn contract_of(&self, application: &StoredApplication) -> Arc<Contract> {
+        let named = application.application.settings.contract.as_deref();
+        let name = named.unwrap_or(&self.default_contract);
+        let contract = self.contracts.contract(name).unwrap_or_else(|| {
+            // A contract that was removed from its folder; the payload still goes out as posted.
+            tracing::error!(
+                contract = name,
+                "an application names a contract that is not there"
+            );
+            self.contracts.standard()
+        });
+        Arc::clone(contract)
+    }
+
+    pub(crate) fn prepare(
+        &self,
+        application: &StoredApplication,
+        stored: StoredEndpoint,
+    ) -> Endpoint {
+        let contract = self.contract_of(application);
+        let request = self.ready(application, &stored, &contract);
+        Endpoint {
+            application_id: application.application.id,
+            health: RwLock::new(stored.health.clone()),
+            stored,
+            contract,
+            request,
+        }
+    }
+
+    fn ready(
+        &self,
+        application: &StoredApplication,
+        stored: &StoredEndpoint,
+        contract: &Contract,
+    ) -> Result<Ready, Unready> {
+        let settings = &stored.endpoint.settings;
+        let target = self
+            .policy
+            .check_url(&settings.url)
+            .map_err(|_| Unready::Url)?;
+        let https_only = contract.manifest().endpoint.https == Https::Required;
+        if https_only && target.scheme() != Scheme::Https {
+            return Err(Unready::Insecure);
+        }
+        let secrets = self
+            .vault
+            .open(stored.endpoint.identity.id, &stored.endpoint.sealed)?;
+        let said = &application.application.settings.instance;
+        let instance = Instance {
+            instance_url: said.get("instance_url").cloned(),
+            product_version: said.get("product_version").cloned(),
+        };
+        let prepared = Prepared::new(Destination {
+            contract,
+            instance: &instance,
+            settings,
+            secrets: &secrets,
+            signature_headers: self.signature_headers,
+        })?;
+        Ok(Ready {
+            target: Arc::new(target),
+            prepared,
+        })
+    }
+}
+
+impl Endpoint {
+    pub fn health(&self) -> Health {
+        self.health.read().clone()
+    }
+
+    pub(crate) fn adopt_health(&self, health: Health) {
+        *self.health.write() = health;
+    }
+
+    /// What an outcome does to its health.
+    pub(crate) fn judge(&self, outcome: &Outcome, now: Timestamp) -> Decision {
+        self.health().record(outcome, now, self.health_policy())
+    }
+
+    /// What time has done to its health.
+    pub(crate) fn tick(&self, now: Timestamp) -> Decision {
+        self.health().tick(now, self.health_policy())
+    }
+
+    pub(crate) fn next_health_tick_at(&self) -> Option<Timestamp> {
+        self.health.read().next_tick_at(self.health_policy())
+    }
+
+    fn health_policy(&self) -> &Policy {
+        &self.contract.manifest().health
+    }
+
+    /// Why its deliveries are to be settled without a request, if so.
+    pub(crate) fn skips(&self, now: Timestamp) -> Option<SkipReason> {
+        if self.stored.endpoint.settings.disabled {
+            return Some(SkipReason::EndpointDisabled);
+        }
+        match self.health.read().gate(self.health_policy(), now) {
+            Gate::Skip(reason) => Some(reason),
+            Gate::Open | Gate::Probe | Gate::Hold { .. } => None,
+        }
+    }
+
+    /// What settings and health allow its lane. What is skipped passes through an open one.
+    pub(crate) fn terms(&self, now: Timestamp) -> Terms {
+        let health = self.health.read();
+        let drain = health.rate_limit(self.health_policy());
+        let rate = self
+            .stored
+            .endpoint
+            .settings
+            .throttle_rate
+            .into_iter()
+            .chain(drain)
+            .min();
+        Terms {
+            interval: rate.map(|rate| Duration::from_secs(1) / rate.max(1)),
+            gate: match health.gate(self.health_policy(), now) {
+                Gate::Open | Gate::Skip(_) => LaneGate::Open,
+                Gate::Probe => LaneGate::Probe,
+                Gate::Hold { .. } => LaneGate::Closed,
+            },
+        }
+    }
+
+    /// The record this endpoint keeps in order, for this message.
+    pub(crate) fn record_of(&self, message: &Message) -> Option<i64> {
+        let key = message.record_key.as_deref()?;
+        let ordered = self.stored.endpoint.settings.ordered;
+        ordered
+            .unwrap_or(self.contract.manifest().messages.ordered)
+            .then(|| record_hash(key))
+    }
+
+    pub(crate) fn method(&self) -> Method {
+        let chosen = self.stored.endpoint.settings.method;
+        chosen.unwrap_or(self.contract.manifest().request.method)
+    }
+
+    pub(crate) fn success(&self) -> SuccessRule {
+        self.contract.manifest().delivery.success
+    }
+
+    pub(crate) fn schedule(&self) -> &Schedule {
+        &self.contract.manifest().delivery.retry
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.contract.manifest().delivery.timeout
+    }
+
+    /// The request for one message, or why there can be none.
+    pub(crate) fn render(
+        &self,
+        message: &Message,
+        payload: &Bytes,
+        now: Timestamp,
+    ) -> Result<(Arc<Target>, Rendered), Outcome> {
+        let ready = self
+            .request
+            .as_ref()
+            .map_err(|unready| self.report(unready))?;
+        let event = Event {
+            message_id: message.id,
+            event_type: &message.event_type,
+            payload,
+            raw_body: message.details.raw_body.as_ref(),
+            now,
+        };
+        match ready.prepared.render(&event) {
+            Ok(rendered) => Ok((Arc::clone(&ready.target), rendered)),
+            Err(error) => Err(self.report(&Unready::Render(error))),
+        }
+    }
+
+    fn report(&self, unready: &Unready) -> Outcome {
+        if unready.is_ours() {
+            let error = unready as &dyn std::error::Error;
+            tracing::error!(error, endpoint.id = %self.stored.endpoint.identity.id, "no request can be made");
+        }
+        unready.outcome()
+    }
+}

@@ -1,0 +1,214 @@
+//! The engine's handle, its shared state and its loops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinSet;
+use watchfire_contracts::Catalog as Contracts;
+use watchfire_contracts::render::SignatureHeaders;
+use watchfire_deliver::{Policy, Transport, UrlFault};
+use watchfire_domain::ambient::{Clock, Entropy};
+use watchfire_domain::id::OrganizationId;
+use watchfire_domain::limit;
+use watchfire_store::{
+    AppKey, ApplicationRef, ApplyError, Change, EndpointKey, NodeId, Seq, Store, StoreError,
+    StoreResult,
+};
+
+use crate::accept::{self, AcceptError, Accepted, NewEvent};
+use crate::catalog::Snapshot;
+use crate::dispatch::Bounds;
+use crate::event::Event;
+use crate::inner::Inner;
+use crate::metrics::Metrics;
+use crate::vault::Vault;
+use crate::{owed, record, recover, upkeep};
+
+/// How long a stop waits for the store after the attempts have ended.
+const WRITE_GRACE: Duration = Duration::from_secs(5);
+
+/// What the engine is made of; the binary and the tests choose each part.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub transport: Arc<dyn Transport>,
+    pub policy: Arc<Policy>,
+    pub contracts: Arc<Contracts>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub vault: Arc<Vault>,
+}
+
+/// What an operator sets.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node: NodeId,
+    pub bounds: Bounds,
+    /// The contract of applications that name none.
+    pub default_contract: String,
+    pub signature_headers: SignatureHeaders,
+    pub payload_retention: Duration,
+    pub message_retention: Duration,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("read what the last run left")]
+    Store(#[from] StoreError),
+    #[error("no contract is named {0:?}; `watchfire contract list` shows them")]
+    UnknownContract(String),
+}
+
+/// A handle to the running engine; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+    tasks: Arc<tokio::sync::Mutex<JoinSet<()>>>,
+}
+
+impl Engine {
+    /// Joins the store, takes up what the last run left and starts the loops.
+    pub async fn start(parts: Parts, config: Config) -> Result<Self, StartError> {
+        if parts.contracts.contract(&config.default_contract).is_none() {
+            return Err(StartError::UnknownContract(config.default_contract));
+        }
+        let epoch = parts.store.join(&config.node, parts.clock.now()).await?;
+        let (accepting, accepted) = mpsc::channel(limit::ACCEPT_QUEUE_MAX);
+        let (entries, written) = mpsc::unbounded_channel();
+        let inner = Arc::new(Inner::new(parts, config, epoch, accepting, entries));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(record::record_loop(Arc::clone(&inner), written));
+        let fresh = recover::recover(&inner).await?;
+        tracing::info!(fresh, node = %inner.config.node.0, "engine started");
+        tasks.spawn(accept::commit_loop(Arc::clone(&inner), accepted));
+        tasks.spawn(owed::due_loop(Arc::clone(&inner)));
+        tasks.spawn(upkeep::upkeep_loop(Arc::clone(&inner)));
+        inner.pump();
+        Ok(Self {
+            inner,
+            tasks: Arc::new(tokio::sync::Mutex::new(tasks)),
+        })
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub fn clock(&self) -> &dyn Clock {
+        self.inner.clock.as_ref()
+    }
+
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.inner.entropy.as_ref()
+    }
+
+    pub fn vault(&self) -> &Vault {
+        &self.inner.vault
+    }
+
+    pub fn contracts(&self) -> &Contracts {
+        &self.inner.contracts
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// What happens from now on; a slow watcher misses events and is told so.
+    pub fn watch(&self) -> broadcast::Receiver<Event> {
+        self.inner.watch()
+    }
+
+    /// The normalized form of an endpoint's URL, or why it is refused.
+    pub fn check_url(&self, url: &str) -> Result<String, UrlFault> {
+        self.inner
+            .policy
+            .check_url(url)
+            .map(|target| target.url().to_owned())
+    }
+
+    /// Applies changes; this node sees them before it returns.
+    pub async fn apply(&self, changes: Vec<Change>) -> Result<(), ApplyError> {
+        let endpoints: Vec<_> = changes.iter().filter_map(changed_endpoint).collect();
+        self.inner.catalog.apply(changes).await?;
+        for endpoint in endpoints {
+            self.inner.endpoint_changed(endpoint).await;
+        }
+        Ok(())
+    }
+
+    pub async fn application(
+        &self,
+        org: &OrganizationId,
+        reference: &ApplicationRef,
+    ) -> StoreResult<Option<Arc<Snapshot>>> {
+        self.inner.catalog.by_ref(org, reference).await
+    }
+
+    pub async fn application_by_key(&self, key: AppKey) -> StoreResult<Option<Arc<Snapshot>>> {
+        self.inner.catalog.by_key(key).await
+    }
+
+    /// Accepts an event: on disk when it returns.
+    pub async fn accept(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        event: NewEvent,
+    ) -> Result<Accepted, AcceptError> {
+        self.inner.accept(snapshot, event).await
+    }
+
+    /// Begins a new series of attempts of a message at an endpoint, due now.
+    pub async fn resend(&self, app: AppKey, endpoint: EndpointKey, seq: Seq) -> StoreResult<()> {
+        self.inner.resend(app, endpoint, seq).await
+    }
+
+    /// Attempts in flight and deliveries queued in memory.
+    pub fn in_memory(&self) -> (usize, usize) {
+        let shared = self.inner.shared.lock();
+        (shared.dispatcher.in_flight(), shared.dispatcher.queued())
+    }
+
+    /// Takes no more work, lets what runs finish for at most `grace`, hands back the rest and
+    /// records everything. Messages that were accepted but not delivered stay owed.
+    pub async fn shut_down(&self, grace: Duration) {
+        self.inner.begin_stop();
+        let finished = tokio::time::timeout(grace, self.inner.attempts_are_finished()).await;
+        if finished.is_err() {
+            tracing::warn!(
+                in_flight = self.in_memory().0,
+                "attempts are interrupted; they do not count"
+            );
+        }
+        self.inner.interrupt_attempts();
+        self.inner.spill_everything();
+        let written = tokio::time::timeout(WRITE_GRACE, self.inner.everything_is_recorded()).await;
+        if written.is_ok() {
+            upkeep::save_checkpoint(&self.inner).await;
+        } else {
+            tracing::warn!("the store did not take the last outcomes; they will be made up for");
+        }
+        self.tasks.lock().await.shutdown().await;
+    }
+}
+
+fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
+    match change {
+        Change::UpdateEndpoint { key, .. }
+        | Change::DeleteEndpoint { key, .. }
+        | Change::SetHealth { key, .. } => Some(*key),
+        Change::CreateApplication { .. }
+        | Change::UpdateApplication { .. }
+        | Change::DeleteApplication { .. }
+        | Change::CreateEndpoint { .. }
+        | Change::CreateEventType { .. }
+        | Change::PutEventType { .. }
+        | Change::DeleteEventType { .. }
+        | Change::Remember(_) => None,
+    }
+}

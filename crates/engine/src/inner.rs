@@ -1,0 +1,352 @@
+//! What the engine's loops share, and the few steps that more than one of them takes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use watchfire_contracts::Catalog as Contracts;
+use watchfire_deliver::{Policy, Transport};
+use watchfire_domain::ambient::{Clock, Entropy};
+use watchfire_domain::health::{Health, Notice};
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    AppKey, DeliveryRef, EndpointKey, Epoch, NewOwed, OwedReason, Seq, Series, Store, StoreResult,
+    Write,
+};
+
+use crate::accept;
+use crate::catalog::Catalog;
+use crate::dispatch::{Dispatcher, FreshMarks, Job, LaneGate, Pace, Pushed, Terms};
+use crate::endpoint::Endpoint;
+use crate::engine::{Config, Parts};
+use crate::event::Event;
+use crate::health_watch::HealthWatch;
+use crate::metrics::Metrics;
+use crate::owed::OwedIndex;
+use crate::record::Entry;
+use crate::send;
+use crate::vault::Vault;
+
+/// Events kept for a watcher that is slow; beyond that it is told how many it missed.
+const WATCHED_EVENTS: usize = 1_024;
+/// Attempts started under one lock.
+const PUMP_BATCH: usize = 64;
+/// Entries that may wait to be recorded before accepting pauses.
+const RECORDING_MAX: usize = 16 * 1_024;
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) contracts: Arc<Contracts>,
+    pub(crate) catalog: Catalog,
+    pub(crate) owed: OwedIndex,
+    pub(crate) health: HealthWatch,
+    pub(crate) metrics: Metrics,
+    pub(crate) epoch: Epoch,
+    pub(crate) shared: Mutex<Shared>,
+    pub(crate) accepting: mpsc::Sender<accept::Waiting>,
+    entries: mpsc::UnboundedSender<Entry>,
+    /// Entries handed to the record loop and not yet on disk.
+    recording: AtomicUsize,
+    recorded: Notify,
+    events: broadcast::Sender<Event>,
+    stopping: AtomicBool,
+    interrupt: watch::Sender<bool>,
+}
+
+/// What the loops share under one short lock.
+pub(crate) struct Shared {
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) fresh: FreshMarks,
+}
+
+impl Inner {
+    pub(crate) fn new(
+        parts: Parts,
+        config: Config,
+        epoch: Epoch,
+        accepting: mpsc::Sender<accept::Waiting>,
+        entries: mpsc::UnboundedSender<Entry>,
+    ) -> Self {
+        Self {
+            catalog: Catalog::new(&parts, &config),
+            store: parts.store,
+            transport: parts.transport,
+            policy: parts.policy,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            vault: parts.vault,
+            contracts: parts.contracts,
+            owed: OwedIndex::default(),
+            health: HealthWatch::default(),
+            metrics: Metrics::default(),
+            epoch,
+            shared: Mutex::new(Shared {
+                dispatcher: Dispatcher::new(config.bounds),
+                fresh: FreshMarks::above(Seq(0)),
+            }),
+            config,
+            accepting,
+            entries,
+            recording: AtomicUsize::new(0),
+            recorded: Notify::new(),
+            events: broadcast::channel(WATCHED_EVENTS).0,
+            stopping: AtomicBool::new(false),
+            interrupt: watch::channel(false).0,
+        }
+    }
+
+    /// Starts what may be started.
+    pub(crate) fn pump(self: &Arc<Self>) {
+        if self.is_stopping() {
+            return;
+        }
+        let mut jobs = Vec::new();
+        loop {
+            {
+                let now = self.clock.now();
+                let mut shared = self.shared.lock();
+                jobs.extend(std::iter::from_fn(|| shared.dispatcher.next(now)).take(PUMP_BATCH));
+            }
+            if jobs.is_empty() {
+                return;
+            }
+            for job in jobs.drain(..) {
+                drop(tokio::spawn(self.interruptible(job)));
+            }
+        }
+    }
+
+    /// A job's attempt, ended early when the server can wait no longer.
+    fn interruptible(self: &Arc<Self>, job: Job) -> impl Future<Output = ()> + use<> {
+        let inner = Arc::clone(self);
+        let mut interrupt = self.interrupt.subscribe();
+        async move {
+            let sending = send::send(inner, job);
+            tokio::select! {
+                biased;
+                () = sending => {}
+                _ = interrupt.wait_for(|interrupt| *interrupt) => {}
+            }
+        }
+    }
+
+    /// The request of a job has ended: the endpoint may be sent the next.
+    pub(crate) fn answered(self: &Arc<Self>, endpoint: EndpointKey, pace: Pace) {
+        self.shared.lock().dispatcher.answered(endpoint, pace);
+        self.pump();
+    }
+
+    /// Hands something to the record loop.
+    pub(crate) fn write(&self, entry: Entry) {
+        self.recording.fetch_add(1, Ordering::AcqRel);
+        if self.entries.send(entry).is_err() {
+            tracing::error!(
+                "an outcome came after the record loop had ended; it will be made up for"
+            );
+        }
+    }
+
+    /// So many entries are on disk.
+    pub(crate) fn written(&self, entries: usize) {
+        self.recording.fetch_sub(entries, Ordering::AcqRel);
+        self.recorded.notify_waiters();
+    }
+
+    /// Waits while so much is to be recorded that nothing more should be accepted.
+    pub(crate) async fn recorder_has_room(&self) {
+        self.recording_at_most(RECORDING_MAX).await;
+    }
+
+    pub(crate) async fn everything_is_recorded(&self) {
+        self.recording_at_most(0).await;
+    }
+
+    async fn recording_at_most(&self, entries: usize) {
+        loop {
+            let written = self.recorded.notified();
+            if self.recording.load(Ordering::Acquire) <= entries {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    /// Waits until no attempt is in flight.
+    pub(crate) async fn attempts_are_finished(&self) {
+        loop {
+            let written = self.recorded.notified();
+            if self.shared.lock().dispatcher.in_flight() == 0 {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    pub(crate) fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn interrupt_attempts(&self) {
+        self.interrupt.send_replace(true);
+    }
+
+    /// Tells whoever watches, if anybody does.
+    pub(crate) fn publish(&self, event: impl FnOnce() -> Event) {
+        if self.events.receiver_count() > 0 {
+            drop(self.events.send(event()));
+        }
+    }
+
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Puts a fresh job into its lane, or has it written to `owed`.
+    pub(crate) fn push_fresh(&self, shared: &mut Shared, job: Job, terms: Option<Terms>) {
+        let now = self.clock.now();
+        let later = job.message.details.deliver_at.filter(|at| *at > now);
+        if let Some(due_at) = later {
+            self.spill(shared, job, OwedReason::Scheduled, due_at);
+            return;
+        }
+        match shared.dispatcher.push(job, terms.unwrap_or_default()) {
+            Pushed::Queued => {}
+            Pushed::Spill(job, reason) => self.spill(shared, job, reason, now),
+        }
+    }
+
+    /// Puts a claimed job into its lane.
+    pub(crate) fn push_leased(&self, shared: &mut Shared, job: Job, terms: Option<Terms>) {
+        let now = self.clock.now();
+        match shared.dispatcher.push(job, terms.unwrap_or_default()) {
+            Pushed::Queued => {}
+            Pushed::Spill(job, reason) => self.spill(shared, job, reason, now),
+        }
+    }
+
+    fn spill(&self, shared: &mut Shared, job: Job, reason: OwedReason, due_at: Timestamp) {
+        // From now on a later message of the same record must not overtake it.
+        shared
+            .dispatcher
+            .owes(job.delivery.endpoint, job.delivery.app);
+        self.write(Entry::Spill {
+            job,
+            reason,
+            due_at: Some(due_at),
+        });
+    }
+
+    /// Has everything that is queued written to `owed`.
+    pub(crate) fn spill_everything(&self) {
+        let now = self.clock.now();
+        let mut shared = self.shared.lock();
+        for job in shared.dispatcher.take_all_queued() {
+            self.spill(&mut shared, job, OwedReason::Spilled, now);
+        }
+    }
+
+    /// Has messages that hold back the checkpoint written to `owed`.
+    pub(crate) fn spill_below(&self, seq: Seq) {
+        let now = self.clock.now();
+        let mut shared = self.shared.lock();
+        for job in shared.dispatcher.take_fresh_below(seq) {
+            self.spill(&mut shared, job, OwedReason::Spilled, now);
+        }
+    }
+
+    /// An endpoint's health has changed, on disk: people may want to know.
+    pub(crate) fn announce(&self, endpoint: &Endpoint, health: &Health, notices: Vec<Notice>) {
+        let id = endpoint.stored.endpoint.identity.id;
+        for notice in notices {
+            tracing::info!(endpoint.id = %id, health = health.state_name(), ?notice, "health changed");
+            self.publish(|| Event::Health {
+                app: endpoint.stored.app,
+                endpoint: endpoint.stored.key,
+                endpoint_id: id,
+                health: health.clone(),
+                notice,
+            });
+        }
+    }
+
+    /// An endpoint's health was recorded: open or close its lane.
+    pub(crate) fn adopt_health(&self, shared: &mut Shared, endpoint: &Endpoint, health: &Health) {
+        endpoint.adopt_health(health.clone());
+        let now = self.clock.now();
+        self.health.follow(endpoint, now);
+        let gate = endpoint.terms(now).gate;
+        self.set_gate(shared, endpoint.stored.key, endpoint.stored.app, gate);
+    }
+
+    /// An endpoint's settings or health were changed: its lane follows, and what it owes is looked
+    /// at again.
+    pub(crate) async fn endpoint_changed(&self, key: EndpointKey) {
+        let Some(app) = self.shared.lock().dispatcher.app_of(key) else {
+            return;
+        };
+        let Ok(endpoint) = self.catalog.endpoint(app, key).await else {
+            return;
+        };
+        self.health.look_at(key, app);
+        // The lane of a deleted endpoint stays open, so that what it owes is settled as cancelled.
+        let gate = endpoint.map_or(LaneGate::Open, |endpoint| {
+            endpoint.terms(self.clock.now()).gate
+        });
+        let mut shared = self.shared.lock();
+        self.set_gate(&mut shared, key, app, gate);
+        drop(shared);
+        self.owed.note(key, app, Some(Timestamp::EPOCH));
+    }
+
+    fn set_gate(&self, shared: &mut Shared, key: EndpointKey, app: AppKey, gate: LaneGate) {
+        shared.dispatcher.set_gate(key, app, gate);
+        if gate == LaneGate::Closed {
+            let now = self.clock.now();
+            for job in shared.dispatcher.take_queued(key) {
+                self.spill(shared, job, OwedReason::Held, now);
+            }
+        }
+    }
+
+    /// Begins a new series of attempts, due now.
+    pub(crate) async fn resend(
+        &self,
+        app: AppKey,
+        endpoint: EndpointKey,
+        seq: Seq,
+    ) -> StoreResult<()> {
+        let now = self.clock.now();
+        let delivery = DeliveryRef { app, endpoint, seq };
+        let owed = NewOwed {
+            delivery,
+            due_at: Some(now),
+            reason: OwedReason::Requested,
+            series: Series {
+                trigger: watchfire_domain::attempt::Trigger::Manual,
+                ..Series::START
+            },
+            urgency: watchfire_domain::message::Urgency::Urgent,
+            record: None,
+        };
+        self.shared.lock().dispatcher.owing_writes(endpoint, app, 1);
+        let recorded = self.store.record(now, vec![Write::Spill(owed)]).await;
+        self.shared
+            .lock()
+            .dispatcher
+            .owing_writes(endpoint, app, -1);
+        recorded?;
+        self.owed.note(endpoint, app, Some(now));
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! What is owed and due comes back into the lanes.
+//!
+//! For each endpoint that owes something, this node remembers when its earliest delivery is due:
+//! memory grows with the endpoints in trouble, not with the backlog. [`tick`] claims what is due
+//! for endpoints whose lanes have room; a timer and a wake-up start it, and it uses no data from
+//! either.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use watchfire_domain::limit;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    AppKey, Claim, ClaimedDelivery, EndpointDue, EndpointKey, Standing, StoreResult, Wanted,
+};
+
+use crate::dispatch::{Dispatcher, Job};
+use crate::health_watch;
+use crate::inner::Inner;
+use crate::timers::Timers;
+
+/// Deliveries leased by one claim, over all endpoints.
+const CLAIM_ROWS_MAX: usize = 512;
+
+/// When which endpoint's deliveries are due.
+#[derive(Default)]
+pub(crate) struct OwedIndex {
+    known: Mutex<Timers>,
+    wake: Notify,
+}
+
+impl OwedIndex {
+    /// Something of this endpoint is due then; `None` waits for its turn and needs no timer.
+    pub(crate) fn note(&self, endpoint: EndpointKey, app: AppKey, due_at: Option<Timestamp>) {
+        let Some(due_at) = due_at else {
+            return;
+        };
+        if self.known.lock().advance(endpoint, app, due_at) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// A delivery of this endpoint was settled. A later one of its record may be due now; its lane
+    /// may have room for what is due; or it may owe nothing any more.
+    pub(crate) fn recheck(&self, job: &Job, dispatcher: &Dispatcher, now: Timestamp) {
+        let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
+        if dispatcher.wants_claim(job) {
+            self.note(endpoint, app, Some(Timestamp::EPOCH));
+        } else if dispatcher.room(endpoint) >= limit::CLAIM_PER_ENDPOINT_MAX / 2
+            && self.known.lock().is_due(endpoint, now)
+        {
+            self.wake.notify_one();
+        }
+    }
+
+    async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+/// Longest sleep: a jump of the wall clock is noticed within it.
+const NAP: Duration = Duration::from_secs(1);
+/// Rest after the store failed.
+const FAULT_REST: Duration = Duration::from_millis(250);
+
+/// Runs [`tick`] whenever something may be due.
+pub(crate) async fn due_loop(inner: Arc<Inner>) {
+    loop {
+        let now = inner.clock.now();
+        match tick_all(&inner, now).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what is due was not claimed"
+                );
+                tokio::time::sleep(FAULT_REST).await;
+            }
+        }
+        inner.pump();
+        let wake_at = inner.shared.lock().dispatcher.next_wake_at();
+        let due_at = inner.owed.known.lock().next_after(now);
+        let next = [wake_at, due_at, inner.health.next_after(now)]
+            .into_iter()
+            .flatten()
+            .min();
+        let nap = next.map_or(NAP, |at| at.since(inner.clock.now()).min(NAP));
+        // Late by up to a millisecond rather than early and awake twice.
+        let nap = nap + Duration::from_millis(1);
+        drop(tokio::time::timeout(nap, inner.owed.woken()).await);
+    }
+}
+
+async fn tick_all(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool> {
+    let ticked = health_watch::tick(inner, now).await?;
+    Ok(tick(inner, now).await? || ticked)
+}
+
+/// Claims what is due for endpoints with room, and hands it to the lanes. Returns whether it
+/// claimed anything.
+pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool> {
+    let wanted = wanted(inner, now);
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let asked: HashMap<_, _> = wanted
+        .iter()
+        .map(|(wanted, app)| (wanted.endpoint, *app))
+        .collect();
+    // Forgotten before the claim, so that what becomes due meanwhile is not lost.
+    {
+        let mut known = inner.owed.known.lock();
+        for endpoint in asked.keys() {
+            known.clear(*endpoint);
+        }
+    }
+    let claim = Claim {
+        node: inner.config.node.clone(),
+        now,
+        lease_until: now + limit::LEASE,
+        wanted: wanted.iter().map(|(wanted, _)| *wanted).collect(),
+    };
+    let claimed = inner.store.claim(claim).await.inspect_err(|_| {
+        for (endpoint, app) in &asked {
+            inner.owed.note(*endpoint, *app, Some(now));
+        }
+    })?;
+    let any = !claimed.deliveries.is_empty();
+    for delivery in claimed.deliveries {
+        enqueue(inner, delivery).await;
+    }
+    for due in claimed.endpoints.values() {
+        note_rest(inner, *due);
+    }
+    inner.pump();
+    Ok(any)
+}
+
+/// Endpoints that are due and have room, each with how much, within the bounds of one claim.
+fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey)> {
+    let due = inner.owed.known.lock().due(now);
+    let shared = inner.shared.lock();
+    let mut left = CLAIM_ROWS_MAX;
+    let mut wanted = Vec::new();
+    for (endpoint, app) in due {
+        let limit = shared.dispatcher.room(endpoint).min(left);
+        if limit > 0 {
+            left -= limit;
+            wanted.push((Wanted { endpoint, limit }, app));
+        }
+        if left == 0 || wanted.len() == limit::CLAIM_ENDPOINTS_MAX {
+            break;
+        }
+    }
+    wanted
+}
+
+async fn enqueue(inner: &Arc<Inner>, claimed: ClaimedDelivery) {
+    let delivery = claimed.delivery;
+    let endpoint = inner
+        .catalog
+        .endpoint(delivery.app, delivery.endpoint)
+        .await;
+    let endpoint = endpoint.ok().flatten();
+    let job = Job {
+        delivery,
+        standing: Standing::Leased(claimed.token),
+        message: claimed.message,
+        series: claimed.series,
+        record: claimed.record,
+    };
+    let terms = endpoint.map(|endpoint| endpoint.terms(inner.clock.now()));
+    let mut shared = inner.shared.lock();
+    shared.dispatcher.owes(delivery.endpoint, delivery.app);
+    inner.push_leased(&mut shared, job, terms);
+}
+
+fn note_rest(inner: &Inner, due: EndpointDue) {
+    match due.due_at {
+        Some(at) => inner.owed.note(due.endpoint, due.app, Some(at)),
+        None if !due.owes => inner.shared.lock().dispatcher.owes_nothing(due.endpoint),
+        None => {}
+    }
+}

@@ -1,0 +1,352 @@
+//! Record and react: what happened is written down in batches, and only then acted upon.
+//!
+//! # Players
+//!
+//! - An [`Entry`] is something to write: an ended attempt, or a delivery that must become owed.
+//! - The loop takes whatever waits, decides what follows each (pure functions), writes it in one
+//!   transaction and then tells the dispatcher, the owed loop and the watchers.
+//!
+//! What waits here is bounded: an attempt keeps its place among those in flight until its outcome
+//! is on disk, and accepting pauses while too many spills wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use watchfire_domain::attempt::{AfterAttempt, Attempt};
+use watchfire_domain::delivery::{Decision, Ended, decide};
+use watchfire_domain::health::{Effect, Health, Notice};
+use watchfire_domain::limit;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    AttemptRecord, HealthChange, NewOwed, OwedReason, Recorded, Series, Standing, StoreError, Write,
+};
+
+use crate::dispatch::Job;
+use crate::endpoint::Endpoint;
+use crate::event::{Attempted, Event};
+use crate::inner::{Inner, Shared};
+use crate::send::Finished;
+
+/// Something to write down.
+pub(crate) enum Entry {
+    /// An attempt ended.
+    Ended(Box<Finished>),
+    /// A job that never left its lane becomes owed.
+    Spill {
+        job: Job,
+        reason: OwedReason,
+        due_at: Option<Timestamp>,
+    },
+    /// A job in flight goes back unattempted, through a fault or stop of ours.
+    GiveBack { job: Job, due_at: Timestamp },
+}
+
+/// What to do once a write is on disk.
+enum After {
+    Attempted(Box<Judged>),
+    Owed {
+        job: Job,
+        due_at: Option<Timestamp>,
+        in_flight: bool,
+    },
+}
+
+/// An ended attempt and what was decided about it.
+struct Judged {
+    finished: Finished,
+    attempt: Attempt,
+    /// The endpoint's health, if the attempt changed it.
+    health: Option<Health>,
+    notices: Vec<Notice>,
+}
+
+/// First and longest wait before a failed write is tried again.
+const RETRY_WAIT: Duration = Duration::from_millis(50);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Writes down what waits, over and over, until nobody can send any more.
+pub(crate) async fn record_loop(inner: Arc<Inner>, mut waiting: mpsc::UnboundedReceiver<Entry>) {
+    let mut batch = Vec::with_capacity(limit::COMMIT_ROWS_MAX);
+    while waiting.recv_many(&mut batch, limit::COMMIT_ROWS_MAX).await > 0 {
+        let taken = batch.len();
+        let now = inner.clock.now();
+        let (writes, after) = plan(&inner, now, batch.drain(..));
+        let recorded = write_down(&inner, now, writes).await;
+        react(&inner, after, &recorded);
+        inner.written(taken);
+        inner.pump();
+    }
+}
+
+/// Decides what follows each entry. Followers of a failed record become owed with it.
+fn plan(
+    inner: &Inner,
+    now: Timestamp,
+    entries: impl Iterator<Item = Entry>,
+) -> (Vec<Write>, Vec<After>) {
+    let mut writes = Vec::new();
+    let mut after = Vec::new();
+    let mut shared = inner.shared.lock();
+    for entry in entries {
+        match entry {
+            Entry::Ended(finished) => {
+                let (record, judged) = decide_attempt(inner, now, *finished);
+                let owed = matches!(judged.attempt.next, AfterAttempt::Retry { .. });
+                let job = judged.finished.job.clone();
+                writes.push(Write::Attempt(Box::new(record)));
+                after.push(After::Attempted(Box::new(judged)));
+                if owed {
+                    defer(&mut shared, &job, &mut writes, &mut after);
+                }
+            }
+            Entry::Spill {
+                job,
+                reason,
+                due_at,
+            } => {
+                writes.push(owe(&job, reason, due_at));
+                shared
+                    .dispatcher
+                    .owing_writes(job.delivery.endpoint, job.delivery.app, 1);
+                after.push(After::Owed {
+                    job,
+                    due_at,
+                    in_flight: false,
+                });
+            }
+            Entry::GiveBack { job, due_at } => {
+                writes.push(owe(&job, OwedReason::Spilled, Some(due_at)));
+                after.push(After::Owed {
+                    job: job.clone(),
+                    due_at: Some(due_at),
+                    in_flight: true,
+                });
+                defer(&mut shared, &job, &mut writes, &mut after);
+            }
+        }
+    }
+    (writes, after)
+}
+
+/// Notes that a job in flight becomes owed, and that those behind it must wait in `owed` too.
+fn defer(shared: &mut Shared, job: &Job, writes: &mut Vec<Write>, after: &mut Vec<After>) {
+    let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
+    shared.dispatcher.owing_writes(endpoint, app, 1);
+    let Some(record) = job.record else {
+        return;
+    };
+    for follower in shared.dispatcher.take_followers(endpoint, record) {
+        shared.dispatcher.owing_writes(endpoint, app, 1);
+        writes.push(owe(&follower, OwedReason::Turn, None));
+        after.push(After::Owed {
+            job: follower,
+            due_at: None,
+            in_flight: false,
+        });
+    }
+}
+
+fn owe(job: &Job, reason: OwedReason, due_at: Option<Timestamp>) -> Write {
+    match job.standing {
+        Standing::Fresh => Write::Spill(NewOwed {
+            delivery: job.delivery,
+            due_at,
+            reason,
+            series: job.series,
+            urgency: job.message.urgency,
+            record: job.record,
+        }),
+        Standing::Leased(token) => Write::Return {
+            delivery: job.delivery,
+            token,
+            due_at,
+        },
+    }
+}
+
+fn decide_attempt(inner: &Inner, now: Timestamp, finished: Finished) -> (AttemptRecord, Judged) {
+    let job = &finished.job;
+    let ended = Ended {
+        outcome: &finished.outcome,
+        attempts_made: job.series.attempts + 1,
+        stale_before: job.series.stale,
+        now,
+        jitter: inner.entropy.unit(),
+    };
+    let Decision {
+        next,
+        attempts_counted,
+    } = decide(ended, finished.schedule());
+    let (health, notices) = judge_health(&finished, now);
+    let attempt = finished.attempt(next);
+    let record = AttemptRecord {
+        delivery: job.delivery,
+        standing: job.standing,
+        attempt: attempt.clone(),
+        series: Series {
+            trigger: job.series.trigger,
+            attempts: attempts_counted,
+            stale: attempts_counted < ended.attempts_made,
+        },
+        urgency: job.message.urgency,
+        record: job.record,
+        health: health.clone().map(|health| HealthChange {
+            endpoint: job.delivery.endpoint,
+            health,
+        }),
+    };
+    let judged = Judged {
+        finished,
+        attempt,
+        health,
+        notices,
+    };
+    (record, judged)
+}
+
+/// The endpoint's health after the attempt, if that changed it. It is adopted at once: the next
+/// outcome in the same batch is judged on top of it.
+fn judge_health(finished: &Finished, now: Timestamp) -> (Option<Health>, Vec<Notice>) {
+    let Some(endpoint) = &finished.endpoint else {
+        return (None, Vec::new());
+    };
+    let decision = endpoint.judge(&finished.outcome, now);
+    match decision.effect {
+        Effect::Unchanged => (None, Vec::new()),
+        Effect::Changed => {
+            endpoint.adopt_health(decision.next.clone());
+            (Some(decision.next), decision.notices)
+        }
+    }
+}
+
+/// Writes until it succeeds: an outcome in hand is not given up because the database is away.
+async fn write_down(inner: &Inner, now: Timestamp, writes: Vec<Write>) -> Vec<Recorded> {
+    let mut wait = RETRY_WAIT;
+    loop {
+        match inner.store.record(now, writes.clone()).await {
+            Ok(recorded) => {
+                debug_assert_eq!(recorded.len(), writes.len(), "one answer for each write");
+                return recorded;
+            }
+            Err(error) => {
+                report_waiting(&error, writes.len());
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(RETRY_WAIT_MAX);
+            }
+        }
+    }
+}
+
+fn report_waiting(error: &StoreError, writes: usize) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        writes,
+        "outcomes wait to be recorded"
+    );
+}
+
+fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
+    let mut shared = inner.shared.lock();
+    let mut events = Vec::new();
+    for (after, recorded) in after.into_iter().zip(recorded) {
+        if *recorded == Recorded::Stale {
+            tracing::warn!("a late result was dropped: another claim holds the delivery");
+        }
+        match after {
+            After::Attempted(judged) => {
+                let Judged {
+                    finished,
+                    attempt,
+                    health,
+                    ..
+                } = judged.as_ref();
+                react_to_attempt(inner, &mut shared, finished, attempt);
+                if let (Some(endpoint), Some(health)) = (&finished.endpoint, health) {
+                    inner.adopt_health(&mut shared, endpoint, health);
+                }
+                events.push(judged);
+            }
+            After::Owed {
+                job,
+                due_at,
+                in_flight,
+            } => {
+                let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
+                shared.dispatcher.owing_writes(endpoint, app, -1);
+                if in_flight {
+                    shared.dispatcher.deferred(job.delivery, job.standing);
+                }
+                if job.standing == Standing::Fresh {
+                    shared.fresh.done(job.delivery.seq);
+                }
+                inner.owed.note(endpoint, app, due_at);
+            }
+        }
+    }
+    drop(shared);
+    for judged in events {
+        judged.finished.log(&judged.attempt);
+        publish(inner, *judged);
+    }
+}
+
+fn react_to_attempt(inner: &Inner, shared: &mut Shared, finished: &Finished, attempt: &Attempt) {
+    let job = &finished.job;
+    let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
+    match attempt.next {
+        AfterAttempt::Settled { .. } => {
+            shared
+                .dispatcher
+                .settled(job.delivery, job.standing, job.record);
+            inner.metrics.settled(&finished.outcome);
+            if shared.dispatcher.may_owe(endpoint) {
+                inner
+                    .owed
+                    .recheck(job, &shared.dispatcher, inner.clock.now());
+            }
+        }
+        AfterAttempt::Retry { due_at } => {
+            shared.dispatcher.owing_writes(endpoint, app, -1);
+            shared.dispatcher.deferred(job.delivery, job.standing);
+            inner.metrics.retried.add(1);
+            inner.owed.note(endpoint, app, Some(due_at));
+        }
+    }
+    if job.standing == Standing::Fresh {
+        shared.fresh.done(job.delivery.seq);
+    }
+}
+
+fn publish(inner: &Inner, judged: Judged) {
+    let Judged {
+        finished,
+        attempt,
+        health,
+        notices,
+    } = judged;
+    let Some(endpoint) = finished.endpoint.as_deref() else {
+        return;
+    };
+    if let Some(health) = &health {
+        inner.announce(endpoint, health, notices);
+    }
+    inner.publish(|| {
+        let Endpoint {
+            application_id,
+            stored,
+            ..
+        } = endpoint;
+        Event::Attempted(Box::new(Attempted {
+            app: stored.app,
+            application_id: *application_id,
+            endpoint: stored.key,
+            endpoint_id: stored.endpoint.identity.id,
+            seq: finished.job.delivery.seq,
+            message: Arc::clone(&finished.job.message),
+            attempt,
+            health,
+        }))
+    });
+}

@@ -1,0 +1,210 @@
+//! Render and deliver: one job becomes one request, and what came of it goes to be recorded.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchfire_deliver::Request;
+use watchfire_domain::attempt::{AfterAttempt, Attempt, Response, Timing};
+use watchfire_domain::id::AttemptId;
+use watchfire_domain::outcome::{Outcome, SkipReason};
+use watchfire_domain::retry::Schedule;
+use watchfire_domain::time::Timestamp;
+
+use crate::dispatch::{Job, Pace};
+use crate::endpoint::Endpoint;
+use crate::inner::Inner;
+use crate::record::Entry;
+
+/// How long a delivery rests when a fault of ours kept it from being attempted.
+const FAULT_REST: Duration = Duration::from_secs(5);
+
+/// A job whose attempt has ended.
+pub(crate) struct Finished {
+    pub(crate) job: Job,
+    /// Absent if the endpoint is gone.
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
+    pub(crate) outcome: Outcome,
+    id: AttemptId,
+    attempted_at: Timestamp,
+    address: Option<SocketAddr>,
+    response: Option<Response>,
+    timing: Timing,
+}
+
+/// What one request yielded.
+struct Made {
+    outcome: Outcome,
+    address: Option<SocketAddr>,
+    response: Option<Response>,
+    timing: Timing,
+}
+
+impl Made {
+    fn skipped(reason: SkipReason) -> Self {
+        Self::without_request(Outcome::Skipped { reason })
+    }
+
+    fn without_request(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            address: None,
+            response: None,
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// Owns a job in flight. If its task dies, the job goes back to `owed` instead of being forgotten.
+struct InFlight {
+    inner: Arc<Inner>,
+    job: Option<Job>,
+}
+
+impl InFlight {
+    fn finish(mut self, finished: impl FnOnce(Job) -> Finished) {
+        let Some(job) = self.job.take() else {
+            return;
+        };
+        let finished = finished(job);
+        let pace = Pace::of(&finished.outcome, &finished.timing);
+        self.inner.answered(finished.job.delivery.endpoint, pace);
+        self.inner.write(Entry::Ended(Box::new(finished)));
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            let rest = if self.inner.is_stopping() {
+                Duration::ZERO
+            } else {
+                FAULT_REST
+            };
+            let due_at = self.inner.clock.now() + rest;
+            self.inner.answered(job.delivery.endpoint, Pace::Unknown);
+            self.inner.write(Entry::GiveBack { job, due_at });
+        }
+    }
+}
+
+/// Sends one job and hands over what came of it.
+pub(crate) async fn send(inner: Arc<Inner>, job: Job) {
+    let in_flight = InFlight {
+        inner: Arc::clone(&inner),
+        job: Some(job.clone()),
+    };
+    let endpoint = match inner
+        .catalog
+        .endpoint(job.delivery.app, job.delivery.endpoint)
+        .await
+    {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a delivery rests: its endpoint could not be read");
+            return;
+        }
+    };
+    let attempted_at = inner.clock.now();
+    let id = AttemptId::new(attempted_at, inner.entropy.as_ref());
+    let made = match &endpoint {
+        None => Made::skipped(SkipReason::EndpointDeleted),
+        Some(endpoint) => attempt(&inner, endpoint, &job, attempted_at).await,
+    };
+    in_flight.finish(|job| Finished {
+        job,
+        endpoint,
+        outcome: made.outcome,
+        id,
+        attempted_at,
+        address: made.address,
+        response: made.response,
+        timing: made.timing,
+    });
+}
+
+async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) -> Made {
+    if let Some(reason) = endpoint.skips(now) {
+        return Made::skipped(reason);
+    }
+    let Some(payload) = &job.message.payload else {
+        return Made::skipped(SkipReason::PayloadExpired);
+    };
+    let (target, rendered) = match endpoint.render(&job.message, payload, now) {
+        Ok(ready) => ready,
+        Err(outcome) => return Made::without_request(outcome),
+    };
+    let request = Request {
+        target,
+        method: endpoint.method(),
+        headers: rendered.headers,
+        spelling: None,
+        body: rendered.body,
+        timeout: endpoint.timeout(),
+    };
+    let report = inner.transport.send(request).await;
+    let outcome = report.outcome(endpoint.success());
+    Made {
+        outcome,
+        address: report.address,
+        timing: report.timing,
+        response: report.exchange.ok().map(|answer| answer.response),
+    }
+}
+
+impl Finished {
+    pub(crate) fn schedule(&self) -> &Schedule {
+        static NONE: Schedule = Schedule::none();
+        self.endpoint.as_deref().map_or(&NONE, Endpoint::schedule)
+    }
+
+    /// The attempt as it goes into the history.
+    pub(crate) fn attempt(&self, next: AfterAttempt) -> Attempt {
+        let url = self
+            .endpoint
+            .as_ref()
+            .map(|endpoint| endpoint.stored.endpoint.settings.url.clone());
+        Attempt {
+            id: self.id,
+            attempted_at: self.attempted_at,
+            number: self.job.series.attempts + 1,
+            trigger: self.job.series.trigger,
+            url: url.unwrap_or_default(),
+            address: self.address,
+            outcome: self.outcome,
+            response: self.response.clone(),
+            timing: self.timing,
+            next,
+        }
+    }
+
+    /// The one line that tells an attempt's whole story. Successes are for debugging: at tens of
+    /// thousands a second a log of them would cost more than the deliveries.
+    pub(crate) fn log(&self, attempt: &Attempt) {
+        let Some(endpoint) = &self.endpoint else {
+            return;
+        };
+        let id = endpoint.stored.endpoint.identity.id;
+        let total_ms = u64::try_from(self.timing.total.as_millis()).unwrap_or(u64::MAX);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    endpoint.id = %id,
+                    message.id = %self.job.message.id,
+                    attempt.id = %self.id,
+                    attempt.number = attempt.number,
+                    outcome = %self.outcome,
+                    next = ?attempt.next,
+                    total_ms,
+                    "attempt"
+                )
+            };
+        }
+        if self.outcome.is_accepted() {
+            line!(debug);
+        } else {
+            line!(info);
+        }
+    }
+}

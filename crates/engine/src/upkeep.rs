@@ -1,0 +1,105 @@
+//! What is done every second: the checkpoint follows, laggards are spilled, retention removes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchfire_domain::limit;
+use watchfire_store::{PruneOrder, Seq};
+
+use crate::inner::Inner;
+
+/// Time between two rounds.
+const ROUND: Duration = Duration::from_secs(1);
+/// Rounds between two looks at the node's lease and the lanes' leftovers.
+const SLOW_ROUNDS: u32 = 30;
+/// Rounds between two removals of old rows.
+const PRUNE_ROUNDS: u32 = 60;
+
+pub(crate) async fn upkeep_loop(inner: Arc<Inner>) {
+    let mut saved = Seq(0);
+    for round in 0u32.. {
+        tokio::time::sleep(ROUND).await;
+        saved = follow_checkpoint(&inner, saved).await;
+        if round % SLOW_ROUNDS == 0 {
+            inner.shared.lock().dispatcher.sweep();
+            beat(&inner).await;
+        }
+        if round % PRUNE_ROUNDS == 0 {
+            prune(&inner).await;
+        }
+    }
+}
+
+/// Stores how far everything is settled or owed, if that moved.
+async fn follow_checkpoint(inner: &Arc<Inner>, saved: Seq) -> Seq {
+    let (checkpoint, lag) = {
+        let mut shared = inner.shared.lock();
+        (shared.fresh.checkpoint(), shared.fresh.lag())
+    };
+    if lag > limit::CHECKPOINT_LAG_MAX {
+        let keep = i64::try_from(limit::CHECKPOINT_LAG_MAX / 2).unwrap_or(i64::MAX);
+        let newest = checkpoint
+            .0
+            .saturating_add(i64::try_from(lag).unwrap_or(i64::MAX));
+        inner.spill_below(Seq(newest.saturating_sub(keep)));
+    }
+    if checkpoint <= saved {
+        return saved;
+    }
+    match inner
+        .store
+        .move_checkpoint(&inner.config.node, inner.epoch, checkpoint)
+        .await
+    {
+        Ok(()) => checkpoint,
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the checkpoint stays behind"
+            );
+            saved
+        }
+    }
+}
+
+/// Stores the checkpoint at the end of a clean stop, so that the next start reads nothing.
+pub(crate) async fn save_checkpoint(inner: &Arc<Inner>) {
+    follow_checkpoint(inner, Seq(0)).await;
+}
+
+async fn beat(inner: &Inner) {
+    let now = inner.clock.now();
+    let beaten = inner
+        .store
+        .heartbeat(&inner.config.node, inner.epoch, now, limit::LEASE)
+        .await;
+    if let Err(error) = beaten {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the node's lease was not extended"
+        );
+    }
+}
+
+/// Removes in small steps until nothing is left to remove, letting deliveries go between them.
+async fn prune(inner: &Inner) {
+    loop {
+        let order = PruneOrder {
+            now: inner.clock.now(),
+            payload_retention: inner.config.payload_retention,
+            message_retention: inner.config.message_retention,
+            rows_max: limit::PRUNE_ROWS_MAX,
+        };
+        match inner.store.prune(order).await {
+            Ok(pruned) if pruned.more => tokio::task::yield_now().await,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "old rows were not removed"
+                );
+                return;
+            }
+        }
+    }
+}
