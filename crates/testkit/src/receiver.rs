@@ -8,7 +8,7 @@
 //! # Idea
 //!
 //! The receiver reads and writes HTTP/1.1 by hand over a loopback socket. Each request is
-//! recorded with its header names as they were spelled, then the [`Script`] picks the [`Reply`].
+//! recorded with its header names as they were spelled, then the [`Script`] picks the reply.
 //! Connections stay open between requests, so that reuse can be tested as well.
 //!
 //! [`Receiver::in_memory`] plays the same scripts without a socket, to whoever sends through its
