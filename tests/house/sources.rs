@@ -162,6 +162,38 @@ fn no_decision_reads_the_text_of_an_error() {
 }
 
 #[test]
+fn files_say_first_what_they_are_for() {
+    let mute: Vec<String> = sources()
+        .iter()
+        .filter(|file| !is_test(&file.path) && untested(file).len() > 1)
+        .filter(|file| !file.text.starts_with("//!"))
+        .map(|file| file.path.clone())
+        .collect();
+    expect_none(
+        &mute,
+        "These files don't begin with a `//!` line:",
+        "say in one sentence what the file is for.",
+    );
+}
+
+#[test]
+fn crates_say_what_they_must_never_do() {
+    let is_head = |path: &str| path.starts_with("crates/") && path.ends_with("/src/lib.rs");
+    let silent: Vec<String> = sources()
+        .iter()
+        .filter(|file| is_head(&file.path) && untested(file).len() > 1)
+        .filter(|file| !file.text.contains("must never do"))
+        .map(|file| file.path.clone())
+        .collect();
+    expect_none(
+        &silent,
+        "These crates don't say what they must never do:",
+        "add a section of that name to the `//!` head of lib.rs: purpose, players, and what is \
+         none of its business.",
+    );
+}
+
+#[test]
 fn files_stay_short() {
     let listed = |path: &str| LONG_FILES.iter().find(|(long, _)| *long == path);
     let too_long = |file: &File| {
