@@ -89,6 +89,9 @@ limits! {
     SECRET_OVERLAP_MAX: Time = hours(7 * 24);
     /// A page of a list: what the Svix API allows.
     PAGE_ITEMS_MAX: Count = 250;
+    /// Rows a filtered list looks at for one page, so that a filter nothing meets ends; the page
+    /// then ends early.
+    LIST_SCAN_ROWS_MAX: Count = 100_000;
     /// Delays in a retry schedule.
     RETRY_DELAYS_MAX: Count = 30;
     /// One delay of a retry schedule.
@@ -135,6 +138,8 @@ limits! {
     CLAIM_PER_ENDPOINT_MAX: Count = 128;
     /// Endpoints claimed for in one transaction.
     CLAIM_ENDPOINTS_MAX: Count = 256;
+    /// Payload bytes of one claim: bounds what a claim reads into memory at once.
+    CLAIM_BYTES_MAX: Bytes = 16 * 1024 * 1024;
     /// How long a claim holds: at least ten times the clock skew that is tolerated, and longer
     /// than the longest attempt.
     LEASE: Time = Duration::from_mins(5);

@@ -176,7 +176,7 @@ fn touched_by(change: &Change) -> Option<Touched> {
         Change::CreateEventType { .. }
         | Change::PutEventType { .. }
         | Change::DeleteEventType { .. }
-        | Change::Remember(_) => None,
+        | Change::Remember { .. } => None,
     }
 }
 

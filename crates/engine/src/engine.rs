@@ -209,6 +209,6 @@ fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
         | Change::CreateEventType { .. }
         | Change::PutEventType { .. }
         | Change::DeleteEventType { .. }
-        | Change::Remember(_) => None,
+        | Change::Remember { .. } => None,
     }
 }

@@ -1,1 +1,46 @@
+//! The embedded store: one SQLite file beside the binary, nothing to install.
+//!
+//! # The players
+//!
+//! - [`Sqlite`] is what the binary opens and hands to the engine and the API; it is a
+//!   [`watchfire_store::Store`].
+//! - The **writer** (`writer`) is one thread with the only connection that writes. Commands that
+//!   wait while a commit runs become the next commit, so no timer is needed and the price of a
+//!   sync is shared by all who wait for it.
+//! - The **readers** (`readers`) are a few read-only connections. They see the last commit and
+//!   never hold up the writer.
+//! - The **folder** (`folder`) is locked while the store is open, so that two servers can't write
+//!   one ledger.
+//!
+//! # What flows
+//!
+//! A call of a trait becomes a closure over a transaction (`ledger`, `configuration`, `nodes`,
+//! `prune`) or over a reader (`history`). Rows are written and read in `message`, `attempt` and
+//! `owed` only; `code` holds the numbers that stand for our enums.
+//!
+//! # What this crate must never do
+//!
+//! No decision about a delivery, no clock, no SQL type or error in a public signature. It never
+//! answers before the commit is on disk, and never keeps part of a command that failed.
+//!
+//! Start reading at `writer`, then `ledger`.
 
+mod attempt;
+mod blob;
+mod code;
+mod configuration;
+mod fault;
+mod folder;
+mod history;
+mod ledger;
+mod message;
+mod migration;
+mod nodes;
+mod open;
+mod owed;
+mod prune;
+mod readers;
+mod row;
+mod writer;
+
+pub use open::{OpenError, Options, Sqlite};

@@ -125,8 +125,11 @@ pub enum Change {
         org: OrganizationId,
         name: EventType,
     },
-    /// Refused with [`Conflict::Repeated`] if the key is remembered.
-    Remember(Remembered),
+    /// Refused with [`Conflict::Repeated`] if the key is remembered at `now`.
+    Remember {
+        answer: Remembered,
+        now: Timestamp,
+    },
 }
 
 /// An application as it is stored.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use watchfire_domain::attempt::{Attempt, Trigger};
-use watchfire_domain::id::{AttemptId, EventType, MessageId, Uid};
+use watchfire_domain::id::{AttemptId, EndpointId, EventType, MessageId, Uid};
 use watchfire_domain::time::Timestamp;
 
 use crate::StoreResult;
@@ -72,8 +72,11 @@ pub trait History: Send + Sync {
     async fn expunge_response(&self, app: AppKey, seq: Seq, id: AttemptId) -> StoreResult<bool>;
 
     /// Counts of an endpoint's settled deliveries from roll-ups by the hour.
+    ///
+    /// Whole hours: those that `since` and `until` fall into count in full.
     async fn endpoint_counts(
         &self,
+        app: AppKey,
         endpoint: EndpointKey,
         since: Timestamp,
         until: Timestamp,
@@ -134,6 +137,8 @@ pub struct StoredAttempt {
     pub message_id: MessageId,
     pub event_type: EventType,
     pub endpoint: EndpointKey,
+    /// Also of an endpoint that was deleted since.
+    pub endpoint_id: EndpointId,
     pub attempt: Attempt,
 }
 

@@ -23,7 +23,7 @@ pub trait Ledger: Send + Sync {
     /// the number of endpoints it matched.
     ///
     /// The answers stand in the order of the batch; one message's conflict does not touch the
-    /// others.
+    /// others. An answer is remembered if it has not expired when the message was accepted.
     async fn append(&self, node: &NodeId, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>>;
 
     /// Records attempts, spills and returns; on disk when it returns. The answers stand in the
@@ -37,11 +37,14 @@ pub trait Ledger: Send + Sync {
     /// then by `seq`. A keyed delivery is not leased while an earlier one of the same endpoint and
     /// record is owed; it then waits for its turn (its due time is cleared).
     ///
-    /// A lease that has expired counts as none. Each claim draws a new, larger token.
+    /// A lease that has expired counts as none. Each claim draws a new, larger token. Fewer than
+    /// were wanted may come although more are due, because a claim ends at
+    /// [`watchfire_domain::limit::CLAIM_BYTES_MAX`] and looks at a bounded number of rows; the
+    /// endpoint's `due_at` then says so.
     async fn claim(&self, claim: Claim) -> StoreResult<ClaimedBatch>;
 
-    /// Endpoints with owed deliveries and when their earliest unleased one is due; ascending by
-    /// key, starting after `after`.
+    /// Endpoints with owed deliveries and when there may be something to claim; ascending by key,
+    /// starting after `after`.
     async fn endpoints_owing(
         &self,
         after: Option<EndpointKey>,
@@ -49,7 +52,11 @@ pub trait Ledger: Send + Sync {
     ) -> StoreResult<Vec<EndpointDue>>;
 
     /// Makes owed deliveries of an endpoint that wait for a time due at `now`, whatever they wait
-    /// for except their turn; for an endpoint that is back, or a person who will not wait.
+    /// for except their turn; for an endpoint that is back, or, with a `seq`, a person who will not
+    /// wait. Without a `seq`, [`OwedReason::Scheduled`] ones keep their time.
+    ///
+    /// A large backlog takes several transactions. If the caller's future is dropped in between,
+    /// the rest keeps its time; asking again is harmless.
     async fn hasten(
         &self,
         endpoint: EndpointKey,
@@ -58,7 +65,8 @@ pub trait Ledger: Send + Sync {
     ) -> StoreResult<()>;
 
     /// Says that every message of this node with `seq` at or below the mark is settled or owed.
-    /// The checkpoint never moves back.
+    /// The checkpoint never moves back. [`crate::StoreError::Fenced`] if the epoch is not its own
+    /// any more.
     async fn move_checkpoint(&self, node: &NodeId, epoch: Epoch, seq: Seq) -> StoreResult<()>;
 
     /// The node's checkpoint; `Seq(0)` if it never had one.
@@ -162,8 +170,11 @@ impl Series {
 pub enum Write {
     /// An attempt, what follows from it, and the endpoint's changed health.
     Attempt(Box<AttemptRecord>),
-    /// A fresh delivery becomes owed. If it is owed already (a resend came in between), the
-    /// earlier due time wins.
+    /// A delivery becomes owed: a fresh one, or with [`OwedReason::Requested`] any. If it is owed
+    /// already (a resend came in between), the earlier due time wins, together with its series. If
+    /// it is leased, its own attempt decides, but what a person requested becomes due again after
+    /// that. A keyed one that would be due while an earlier one of its record is owed waits for its
+    /// turn.
     Spill(NewOwed),
     /// A leased delivery goes back unattempted: due at `due_at`, or waiting for its turn if `None`.
     Return {
@@ -228,7 +239,8 @@ pub enum OwedReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
     Done,
-    /// The token is not the delivery's any more; the write was dropped.
+    /// The token is not the delivery's any more, or the application has no such message; the write
+    /// was dropped.
     Stale,
 }
 
@@ -272,7 +284,8 @@ pub struct ClaimedDelivery {
 pub struct EndpointDue {
     pub endpoint: EndpointKey,
     pub app: AppKey,
-    /// When its earliest unleased delivery is due; `None` if all are leased or wait their turn.
+    /// When there may be something to claim: its earliest unleased delivery is due or its earliest
+    /// lease ends; `None` if all wait for their turn.
     pub due_at: Option<Timestamp>,
     /// Whether it owes anything at all.
     pub owes: bool,

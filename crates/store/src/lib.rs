@@ -21,6 +21,9 @@
 //!
 //! Start reading at [`Ledger`].
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 mod configuration;
 mod error;
 mod history;

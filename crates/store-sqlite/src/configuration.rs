@@ -1,0 +1,165 @@
+//! Applications, endpoints and event types.
+
+mod application;
+mod endpoint;
+mod event_type;
+mod page;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use watchfire_domain::id::{ApplicationId, EndpointId, EventType, OrganizationId};
+use watchfire_store::{
+    AppKey, ApplicationRef, ApplyError, Change, Configuration, Conflict, EndpointKey, EndpointRef,
+    EventTypeRecord, Range, StoreResult, StoredApplication, StoredEndpoint,
+};
+
+use crate::fault::{FaultResult, Refusal};
+use crate::ledger::{remember, remembered};
+use crate::open::Sqlite;
+use crate::writer::{Rows, Tx};
+
+pub(crate) use endpoint::{belongs, write_health};
+pub(crate) use page::page;
+
+#[async_trait]
+impl Configuration for Sqlite {
+    async fn apply(&self, changes: Vec<Change>) -> Result<(), ApplyError> {
+        let rows = Rows(changes.len());
+        let work = move |tx: &mut Tx<'_>| changes.iter().try_for_each(|change| apply(tx, change));
+        Ok(self.writer.run::<_, Refusal, _>(rows, work).await?)
+    }
+
+    async fn application(
+        &self,
+        org: &OrganizationId,
+        reference: &ApplicationRef,
+    ) -> StoreResult<Option<StoredApplication>> {
+        let (org, reference) = (org.clone(), reference.clone());
+        self.readers
+            .run(move |connection| application::find(connection, &org, &reference))
+            .await
+    }
+
+    async fn application_by_key(&self, key: AppKey) -> StoreResult<Option<StoredApplication>> {
+        self.readers
+            .run(move |connection| application::by_key(connection, key))
+            .await
+    }
+
+    async fn applications(
+        &self,
+        org: &OrganizationId,
+        range: Range<ApplicationId>,
+    ) -> StoreResult<Vec<StoredApplication>> {
+        let org = org.clone();
+        self.readers
+            .run(move |connection| application::list(connection, &org, &range))
+            .await
+    }
+
+    async fn endpoints_of(&self, app: AppKey) -> StoreResult<Vec<StoredEndpoint>> {
+        self.readers
+            .run(move |connection| endpoint::all(connection, app))
+            .await
+    }
+
+    async fn endpoint(
+        &self,
+        app: AppKey,
+        reference: &EndpointRef,
+    ) -> StoreResult<Option<StoredEndpoint>> {
+        let reference = reference.clone();
+        self.readers
+            .run(move |connection| endpoint::find(connection, app, &reference))
+            .await
+    }
+
+    async fn endpoints(
+        &self,
+        app: AppKey,
+        range: Range<EndpointId>,
+    ) -> StoreResult<Vec<StoredEndpoint>> {
+        self.readers
+            .run(move |connection| endpoint::list(connection, app, &range))
+            .await
+    }
+
+    async fn endpoints_unwell(
+        &self,
+        after: Option<EndpointKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<(EndpointKey, AppKey)>> {
+        self.readers
+            .run(move |connection| endpoint::unwell(connection, after, limit))
+            .await
+    }
+
+    async fn event_type(
+        &self,
+        org: &OrganizationId,
+        name: &EventType,
+    ) -> StoreResult<Option<EventTypeRecord>> {
+        let (org, name) = (org.clone(), name.clone());
+        self.readers
+            .run(move |connection| event_type::find(connection, &org, &name))
+            .await
+    }
+
+    async fn event_types(
+        &self,
+        org: &OrganizationId,
+        include_archived: bool,
+        range: Range<EventType>,
+    ) -> StoreResult<Vec<EventTypeRecord>> {
+        let org = org.clone();
+        let which = event_type::Which::archived_too(include_archived);
+        self.readers
+            .run(move |connection| event_type::list(connection, &org, which, &range))
+            .await
+    }
+}
+
+fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
+    match change {
+        Change::CreateApplication { org, application } => application::create(tx, org, application),
+        Change::UpdateApplication {
+            key,
+            revision,
+            application,
+        } => application::update(tx, *key, *revision, application),
+        Change::DeleteApplication { key, now } => application::delete(tx, *key, *now),
+        Change::CreateEndpoint {
+            application,
+            endpoint,
+        } => endpoint::create(tx, *application, endpoint),
+        Change::UpdateEndpoint {
+            key,
+            revision,
+            endpoint,
+        } => endpoint::update(tx, *key, *revision, endpoint),
+        Change::DeleteEndpoint { key, now } => endpoint::delete(tx, *key, *now),
+        Change::SetHealth { key, health } => endpoint::set_health(tx, *key, health),
+        Change::CreateEventType { org, event_type } => event_type::create(tx, org, event_type),
+        Change::PutEventType { org, event_type } => event_type::put(tx, org, event_type),
+        Change::DeleteEventType { org, name } => event_type::delete(tx, org, name),
+        Change::Remember { answer, now } => match remembered(tx.connection(), &answer.key, *now)? {
+            Some(before) => Err(Conflict::Repeated(before).into()),
+            None => Ok(remember(tx, answer)?),
+        },
+    }
+}
+
+/// Conflicts a unique index reports: the changed rows stand under its savepoint and go away.
+fn conflict_if_unique(error: rusqlite::Error, conflict: Conflict) -> Refusal {
+    let code = error.sqlite_error().map(|cause| cause.extended_code);
+    if code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE) {
+        conflict.into()
+    } else {
+        error.into()
+    }
+}
+
+fn json_text(settings: &impl Serialize) -> FaultResult<String> {
+    serde_json::to_string(settings)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()).into())
+}

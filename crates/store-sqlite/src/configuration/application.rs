@@ -1,0 +1,164 @@
+//! Rows of `application`.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Params, Row, params, params_from_iter};
+use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{AppKey, Application, ApplicationRef, Conflict, Range, StoredApplication};
+
+use super::{conflict_if_unique, json_text, page};
+use crate::fault::{FaultResult, Refusal};
+use crate::row::Columns;
+use crate::writer::Tx;
+
+const COLUMNS: &str = "key, org, revision, id, uid, created_at, updated_at, settings";
+
+pub(super) fn create(
+    tx: &Tx<'_>,
+    org: &OrganizationId,
+    application: &Application,
+) -> Result<(), Refusal> {
+    let sql = "INSERT INTO application (org, id, uid, created_at, updated_at, settings) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let inserted = tx.prepare(sql)?.execute(params![
+        org.as_str(),
+        application.id.ksuid().as_bytes(),
+        application.uid.as_ref().map(Uid::as_str),
+        application.created_at.unix_micros(),
+        application.updated_at.unix_micros(),
+        json_text(&application.settings)?,
+    ]);
+    inserted.map_err(|error| conflict_if_unique(error, Conflict::ApplicationUid))?;
+    Ok(())
+}
+
+pub(super) fn update(
+    tx: &Tx<'_>,
+    key: AppKey,
+    revision: i64,
+    application: &Application,
+) -> Result<(), Refusal> {
+    let sql = "UPDATE application SET uid = ?3, updated_at = ?4, settings = ?5, \
+         revision = revision + 1 WHERE key = ?1 AND revision = ?2 AND deleted_at IS NULL";
+    let updated = tx.prepare(sql)?.execute(params![
+        key.0,
+        revision,
+        application.uid.as_ref().map(Uid::as_str),
+        application.updated_at.unix_micros(),
+        json_text(&application.settings)?,
+    ]);
+    match updated.map_err(|error| conflict_if_unique(error, Conflict::ApplicationUid))? {
+        0 => Err(changed_or_missing(tx, key)?.into()),
+        _ => Ok(()),
+    }
+}
+
+fn changed_or_missing(tx: &Tx<'_>, key: AppKey) -> FaultResult<Conflict> {
+    Ok(match by_key(tx.connection(), key)? {
+        Some(_) => Conflict::Changed,
+        None => Conflict::Missing,
+    })
+}
+
+/// Marks it and its endpoints.
+pub(super) fn delete(tx: &Tx<'_>, key: AppKey, now: Timestamp) -> Result<(), Refusal> {
+    let sql = "UPDATE application SET deleted_at = ?2, revision = revision + 1 \
+         WHERE key = ?1 AND deleted_at IS NULL";
+    if tx.execute(sql, params![key.0, now.unix_micros()])? == 0 {
+        return Err(Conflict::Missing.into());
+    }
+    let sql = "UPDATE endpoint SET deleted_at = ?2, revision = revision + 1 \
+         WHERE app = ?1 AND deleted_at IS NULL";
+    tx.execute(sql, params![key.0, now.unix_micros()])?;
+    Ok(())
+}
+
+pub(super) fn find(
+    connection: &Connection,
+    org: &OrganizationId,
+    reference: &ApplicationRef,
+) -> FaultResult<Option<StoredApplication>> {
+    match reference {
+        ApplicationRef::Id(id) => {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM application \
+                 WHERE org = ?1 AND id = ?2 AND deleted_at IS NULL"
+            );
+            first(
+                connection,
+                &sql,
+                params![org.as_str(), id.ksuid().as_bytes()],
+            )
+        }
+        ApplicationRef::Uid(uid) => {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM application \
+                 WHERE org = ?1 AND uid = ?2 AND uid IS NOT NULL AND deleted_at IS NULL"
+            );
+            first(connection, &sql, params![org.as_str(), uid.as_str()])
+        }
+    }
+}
+
+pub(super) fn by_key(
+    connection: &Connection,
+    key: AppKey,
+) -> FaultResult<Option<StoredApplication>> {
+    let sql = format!("SELECT {COLUMNS} FROM application WHERE key = ?1 AND deleted_at IS NULL");
+    first(connection, &sql, [key.0])
+}
+
+/// The key of a live application.
+pub(super) fn key_of(tx: &Tx<'_>, id: ApplicationId) -> FaultResult<Option<AppKey>> {
+    let sql = format!("SELECT {COLUMNS} FROM application WHERE id = ?1 AND deleted_at IS NULL");
+    let found = first(tx.connection(), &sql, [id.ksuid().as_bytes()])?;
+    Ok(found.map(|application| application.key))
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    org: &OrganizationId,
+    range: &Range<ApplicationId>,
+) -> FaultResult<Vec<StoredApplication>> {
+    let values = vec![Value::Text(org.as_str().to_owned())];
+    let page = page("id", range, values, |id| {
+        Value::Blob(id.ksuid().as_bytes().to_vec())
+    });
+    let sql = format!(
+        "SELECT {COLUMNS} FROM application WHERE org = ?1 AND deleted_at IS NULL{}",
+        page.sql()
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(page.values))?;
+    let mut applications = Vec::new();
+    while let Some(row) = rows.next()? {
+        applications.push(read(row)?);
+    }
+    Ok(applications)
+}
+
+fn first(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> FaultResult<Option<StoredApplication>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(read).transpose()
+}
+
+fn read(row: &Row<'_>) -> FaultResult<StoredApplication> {
+    let mut columns = Columns::of(row, "application");
+    Ok(StoredApplication {
+        key: AppKey(columns.get("key")?),
+        org: columns.parsed("org")?,
+        revision: columns.get("revision")?,
+        application: Application {
+            id: ApplicationId::from_ksuid(columns.ksuid("id")?),
+            uid: columns.parsed_if("uid")?,
+            created_at: columns.timestamp("created_at")?,
+            updated_at: columns.timestamp("updated_at")?,
+            settings: columns.json("settings")?,
+        },
+    })
+}

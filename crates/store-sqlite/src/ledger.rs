@@ -1,0 +1,103 @@
+//! Messages, attempts and what is owed: the hot path.
+
+mod append;
+mod claim;
+mod record;
+mod tally;
+mod unfinished;
+
+use async_trait::async_trait;
+use watchfire_domain::limit;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    Appended, Claim, ClaimedBatch, EndpointDue, EndpointKey, Epoch, Ledger, NewMessage, NodeId,
+    Recorded, Remembered, Seq, StoreResult, Unfinished, Write,
+};
+
+use crate::fault::Fault;
+use crate::nodes;
+use crate::open::Sqlite;
+use crate::writer::{Rows, Tx};
+
+pub(crate) use append::{remember, remembered};
+pub(crate) use tally::Tally;
+pub(crate) use unfinished::is_finished;
+
+#[async_trait]
+impl Ledger for Sqlite {
+    async fn append(&self, node: &NodeId, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>> {
+        let node = node.clone();
+        let rows = Rows(batch.len());
+        let work = move |tx: &mut Tx<'_>| append::append(tx, &node, &batch);
+        Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
+    }
+
+    async fn record(&self, now: Timestamp, batch: Vec<Write>) -> StoreResult<Vec<Recorded>> {
+        let rows = Rows(batch.len());
+        let work = move |tx: &mut Tx<'_>| record::record(tx, now, &batch);
+        Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
+    }
+
+    async fn claim(&self, claim: Claim) -> StoreResult<ClaimedBatch> {
+        let rows = Rows(claim.wanted.iter().map(|wanted| wanted.limit).sum());
+        let work = move |tx: &mut Tx<'_>| claim::claim(tx, &claim);
+        Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
+    }
+
+    async fn endpoints_owing(
+        &self,
+        after: Option<EndpointKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<EndpointDue>> {
+        self.readers
+            .run(move |connection| claim::endpoints_owing(connection, after, limit))
+            .await
+    }
+
+    async fn hasten(
+        &self,
+        endpoint: EndpointKey,
+        seq: Option<Seq>,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        // A backlog may be large: the commits in between let others through.
+        loop {
+            let rows = Rows(limit::COMMIT_ROWS_MAX);
+            let work = move |tx: &mut Tx<'_>| claim::hasten(tx, endpoint, seq, now);
+            if self.writer.run::<_, Fault, _>(rows, work).await? < limit::COMMIT_ROWS_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn move_checkpoint(&self, node: &NodeId, epoch: Epoch, seq: Seq) -> StoreResult<()> {
+        let node = node.clone();
+        let work = move |tx: &mut Tx<'_>| nodes::move_checkpoint(tx, &node, epoch, seq);
+        Ok(self.writer.run::<_, Fault, _>(Rows(1), work).await?)
+    }
+
+    async fn checkpoint(&self, node: &NodeId) -> StoreResult<Seq> {
+        let node = node.clone();
+        self.readers
+            .run(move |connection| nodes::checkpoint(connection, &node))
+            .await
+    }
+
+    async fn unfinished(
+        &self,
+        node: &NodeId,
+        after: Seq,
+        limit: usize,
+    ) -> StoreResult<(Vec<Unfinished>, Option<Seq>)> {
+        let node = node.clone();
+        self.readers
+            .run(move |connection| unfinished::unfinished(connection, &node, after, limit))
+            .await
+    }
+
+    async fn remembered(&self, key: [u8; 32], now: Timestamp) -> StoreResult<Option<Remembered>> {
+        self.readers
+            .run(move |connection| remembered(connection, &key, now))
+            .await
+    }
+}

@@ -1,0 +1,164 @@
+//! Records attempts and what follows from them.
+
+use rusqlite::params;
+use watchfire_domain::attempt::{AfterAttempt, Settlement};
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    AttemptRecord, FenceToken, HealthChange, NewOwed, OwedReason, Recorded, Standing, Write,
+};
+
+use super::Tally;
+use crate::attempt;
+use crate::configuration;
+use crate::fault::FaultResult;
+use crate::owed::{self, Fenced, Put};
+use crate::writer::Tx;
+
+pub(super) fn record(tx: &Tx<'_>, now: Timestamp, batch: &[Write]) -> FaultResult<Vec<Recorded>> {
+    let mut recording = Recording {
+        tx,
+        now,
+        tally: Tally::default(),
+    };
+    let recorded: FaultResult<Vec<_>> = batch.iter().map(|write| recording.write(write)).collect();
+    let recorded = recorded?;
+    recording.tally.write(tx)?;
+    Ok(recorded)
+}
+
+struct Recording<'t, 'c> {
+    tx: &'t Tx<'c>,
+    now: Timestamp,
+    tally: Tally,
+}
+
+impl Recording<'_, '_> {
+    fn write(&mut self, write: &Write) -> FaultResult<Recorded> {
+        match write {
+            Write::Attempt(record) => self.attempt(record),
+            Write::Spill(owed) => self.spill(owed),
+            Write::Return {
+                delivery,
+                token,
+                due_at,
+            } => Ok(recorded(owed::give_back(
+                self.tx, *delivery, *token, *due_at,
+            )?)),
+        }
+    }
+
+    fn attempt(&mut self, record: &AttemptRecord) -> FaultResult<Recorded> {
+        match record.standing {
+            Standing::Fresh => self.fresh(record),
+            Standing::Leased(token) => self.leased(record, token),
+        }
+    }
+
+    fn fresh(&mut self, record: &AttemptRecord) -> FaultResult<Recorded> {
+        if !attempt::insert(self.tx, record)? {
+            return self.repeated_or_gone(record);
+        }
+        match record.attempt.next {
+            AfterAttempt::Settled { settlement } => self.settled(record, settlement)?,
+            AfterAttempt::Retry { due_at } => {
+                self.put(&owed_after(record, due_at))?;
+            }
+        }
+        self.change_health(record)
+    }
+
+    /// The token comes first: the result of a lease that was lost leaves no trace.
+    fn leased(&mut self, record: &AttemptRecord, token: FenceToken) -> FaultResult<Recorded> {
+        let delivery = record.delivery;
+        let fenced = match record.attempt.next {
+            AfterAttempt::Settled { .. } => owed::settle(self.tx, delivery, token)?,
+            AfterAttempt::Retry { due_at } => {
+                owed::retry(self.tx, delivery, token, due_at, record.series)?
+            }
+        };
+        if fenced == Fenced::Stale {
+            return Ok(Recorded::Stale);
+        }
+        attempt::insert(self.tx, record)?;
+        if let AfterAttempt::Settled { settlement } = record.attempt.next {
+            self.tally
+                .settled(delivery.endpoint, record.attempt.attempted_at, settlement);
+            if fenced == Fenced::Done {
+                self.tally.owed(delivery.endpoint, -1);
+                self.wake_next(record)?;
+            }
+        }
+        self.change_health(record)
+    }
+
+    fn settled(&mut self, record: &AttemptRecord, settlement: Settlement) -> FaultResult<()> {
+        let endpoint = record.delivery.endpoint;
+        self.tally
+            .settled(endpoint, record.attempt.attempted_at, settlement);
+        self.wake_next(record)
+    }
+
+    fn wake_next(&self, record: &AttemptRecord) -> FaultResult<()> {
+        match record.record {
+            Some(key) => owed::wake_next(self.tx, record.delivery.endpoint, key, self.now),
+            None => Ok(()),
+        }
+    }
+
+    fn change_health(&self, record: &AttemptRecord) -> FaultResult<Recorded> {
+        if let Some(HealthChange { endpoint, health }) = &record.health {
+            configuration::write_health(self.tx, *endpoint, health)?;
+        }
+        Ok(Recorded::Done)
+    }
+
+    fn spill(&mut self, owed: &NewOwed) -> FaultResult<Recorded> {
+        Ok(match self.put(owed)? {
+            Put::Inserted | Put::Merged => Recorded::Done,
+            Put::Missing => Recorded::Stale,
+        })
+    }
+
+    fn put(&mut self, owed: &NewOwed) -> FaultResult<Put> {
+        let put = owed::put(self.tx, owed, self.now)?;
+        if put == Put::Inserted {
+            self.tally.owed(owed.delivery.endpoint, 1);
+        }
+        Ok(put)
+    }
+
+    /// Nothing was inserted: the caller repeats itself, or retention has removed the message.
+    fn repeated_or_gone(&self, record: &AttemptRecord) -> FaultResult<Recorded> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM attempt WHERE seq = ?1 AND id = ?2)";
+        let id = record.attempt.id.ksuid();
+        let repeated = self
+            .tx
+            .prepare(sql)?
+            .query_row(params![record.delivery.seq.0, id.as_bytes()], |row| {
+                row.get(0)
+            })?;
+        Ok(if repeated {
+            Recorded::Done
+        } else {
+            Recorded::Stale
+        })
+    }
+}
+
+fn owed_after(record: &AttemptRecord, due_at: Timestamp) -> NewOwed {
+    NewOwed {
+        delivery: record.delivery,
+        due_at: Some(due_at),
+        reason: OwedReason::Retry,
+        series: record.series,
+        urgency: record.urgency,
+        record: record.record,
+    }
+}
+
+fn recorded(fenced: Fenced) -> Recorded {
+    match fenced {
+        Fenced::Done | Fenced::Again => Recorded::Done,
+        Fenced::Stale => Recorded::Stale,
+    }
+}

@@ -1,0 +1,93 @@
+//! Brings the file to this version's schema. Released migrations are never edited: each one's
+//! checksum is kept in the file, and a file from a newer version is refused.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::open::OpenError;
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "ledger",
+    sql: include_str!("../migrations/0001_ledger.sql"),
+}];
+
+const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (
+  version INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  checksum TEXT NOT NULL
+) STRICT";
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug)]
+pub(crate) enum MigrationError {
+    Sql(rusqlite::Error),
+    Refused(OpenError),
+}
+
+impl From<rusqlite::Error> for MigrationError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Applies what is missing, all or nothing.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute_batch(LEDGER_OF_MIGRATIONS)?;
+    refuse_newer(&tx)?;
+    for migration in MIGRATIONS {
+        apply(&tx, migration)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+fn refuse_newer(connection: &Connection) -> Result<(), MigrationError> {
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    let sql = "SELECT max(version) FROM migration";
+    let found: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    match found {
+        Some(found) if found > known => {
+            Err(MigrationError::Refused(OpenError::Newer { found, known }))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn apply(connection: &Connection, migration: &Migration) -> Result<(), MigrationError> {
+    let checksum = checksum(migration.sql);
+    let sql = "SELECT checksum FROM migration WHERE version = ?1";
+    let applied: Option<String> = connection
+        .query_row(sql, [migration.version], |row| row.get(0))
+        .optional()?;
+    if let Some(applied) = applied {
+        return if applied == checksum {
+            Ok(())
+        } else {
+            Err(MigrationError::Refused(OpenError::ChangedMigration {
+                version: migration.version,
+            }))
+        };
+    }
+    connection.execute_batch(migration.sql)?;
+    connection.execute(
+        "INSERT INTO migration (version, name, checksum) VALUES (?1, ?2, ?3)",
+        params![migration.version, migration.name, checksum],
+    )?;
+    Ok(())
+}
+
+/// FNV-1a, 64 bits: it tells an edited file from the released one, and guards against nothing else.
+fn checksum(sql: &str) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in sql.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("{hash:016x}")
+}
