@@ -46,3 +46,6 @@ pub use engine::{Config, Engine, Parts, StartError};
 pub use event::{Attempted, Event};
 pub use metrics::{Counter, Metrics};
 pub use vault::{Vault, VaultError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,460 @@
+//! An engine with the embedded store in memory, a scripted transport, and simulated time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use watchfire_contracts::Catalog as Contracts;
+use watchfire_contracts::render::SignatureHeaders;
+use watchfire_deliver::{Answer, Failure, Policy, Report, Request, Transport};
+use watchfire_domain::ambient::{Clock, Entropy};
+use watchfire_domain::attempt::{Attempt, Response, Timing};
+use watchfire_domain::endpoint::{Identity, Secrets};
+use watchfire_domain::filter::Subscription;
+use watchfire_domain::health::Health;
+use watchfire_domain::id::{ApplicationId, EndpointId, MessageId, OrganizationId};
+use watchfire_domain::message::Details;
+use watchfire_domain::outcome::Cause;
+use watchfire_domain::secret::SigningKey;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    AppKey, Application, ApplicationRef, ApplicationSettings, AttemptFilter, Change,
+    DeliveryStatus, Endpoint, EndpointKey, EndpointRef, NodeId, Order, Range, Seq, Store,
+};
+use watchfire_store_sqlite::Sqlite;
+use watchfire_testkit::{Samples, SeededEntropy};
+
+use crate::{Audience, Bounds, Config, Engine, NewEvent, Parts, Vault};
+
+pub(super) const PAYLOAD: &str = r#"{"n":0}"#;
+/// The default schedule's attempts.
+pub(super) const ATTEMPTS_MAX: usize = 8;
+/// Simulated time after which a test gives up waiting.
+const PATIENCE: Duration = Duration::from_secs(10 * 24 * 3_600);
+
+/// What a scripted endpoint does with a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Behavior {
+    Status(u16),
+    Refuses,
+    Hangs,
+}
+
+/// A request the transport was given.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) id: MessageId,
+    pub(super) number: u64,
+    pub(super) record: Option<String>,
+    pub(super) body: String,
+}
+
+#[derive(Default)]
+struct Scripts {
+    next: HashMap<String, VecDeque<Behavior>>,
+    always: HashMap<String, Behavior>,
+    /// Failures per hundred requests.
+    random: HashMap<String, u8>,
+    sent: Vec<(String, Sent)>,
+}
+
+/// A transport that does as it is told and remembers what it was given.
+struct Scripted {
+    scripts: Mutex<Scripts>,
+    entropy: SeededEntropy,
+}
+
+#[async_trait]
+impl Transport for Scripted {
+    async fn send(&self, request: Request) -> Report {
+        let path = request
+            .target
+            .url()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let behavior = self.note(&path, &request);
+        let exchange = match behavior {
+            Behavior::Status(status) => Ok(Answer {
+                status,
+                retry_after: None,
+                response: Response::default(),
+            }),
+            Behavior::Refuses => Err(Failure::Unreachable {
+                cause: Cause::ConnectionRefused,
+            }),
+            Behavior::Hangs => std::future::pending().await,
+        };
+        Report {
+            exchange,
+            address: None,
+            timing: Timing::default(),
+        }
+    }
+}
+
+impl Scripted {
+    fn note(&self, path: &str, request: &Request) -> Behavior {
+        let id = request
+            .headers
+            .iter()
+            .find(|(name, _)| name == "webhook-id");
+        let id = id
+            .and_then(|(_, value)| value.to_str().ok())
+            .and_then(|id| id.parse().ok());
+        let body: serde_json::Value = serde_json::from_slice(&request.body).expect("JSON");
+        let sent = Sent {
+            id: id.expect("every request has an id"),
+            number: body["n"].as_u64().expect("a number"),
+            record: body["record"].as_str().map(str::to_owned),
+            body: String::from_utf8(request.body.to_vec()).expect("text"),
+        };
+        let mut scripts = self.scripts.lock();
+        scripts.sent.push((path.to_owned(), sent));
+        if let Some(next) = scripts.next.get_mut(path).and_then(VecDeque::pop_front) {
+            return next;
+        }
+        if let Some(percent) = scripts.random.get(path) {
+            let fails = self.entropy.unit() * 100.0 < f64::from(*percent);
+            return Behavior::Status(if fails { 500 } else { 200 });
+        }
+        scripts
+            .always
+            .get(path)
+            .copied()
+            .unwrap_or(Behavior::Status(200))
+    }
+}
+
+/// Simulated time as a clock: it stands still while anything runs.
+struct SimulatedClock {
+    start: tokio::time::Instant,
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(1_800_000_000) + self.start.elapsed()
+    }
+}
+
+/// A running engine and the means to look at it.
+pub(super) struct Harness {
+    pub(super) engine: Engine,
+    clock: Arc<SimulatedClock>,
+    transport: Arc<Scripted>,
+    store: Arc<dyn Store>,
+    samples: Samples,
+    numbers: AtomicU64,
+}
+
+impl Harness {
+    pub(super) async fn start() -> Self {
+        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().expect("opened"));
+        let start = tokio::time::Instant::now();
+        Self::on(store, Arc::new(SimulatedClock { start })).await
+    }
+
+    async fn on(store: Arc<dyn Store>, clock: Arc<SimulatedClock>) -> Self {
+        let transport = Arc::new(Scripted {
+            scripts: Mutex::default(),
+            entropy: SeededEntropy::new(1),
+        });
+        let parts = Parts {
+            store: Arc::clone(&store),
+            transport: Arc::clone(&transport) as Arc<dyn Transport>,
+            policy: Arc::new(Policy::default()),
+            contracts: Arc::new(Contracts::embedded()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            entropy: Arc::new(SeededEntropy::new(2)),
+            vault: Arc::new(Vault::new(&[7; 32])),
+        };
+        let config = Config {
+            node: NodeId("test".to_owned()),
+            bounds: Bounds::default(),
+            default_contract: "standard".to_owned(),
+            signature_headers: SignatureHeaders::Webhook,
+            payload_retention: Duration::from_secs(90 * 86_400),
+            message_retention: Duration::from_secs(90 * 86_400),
+        };
+        Self {
+            engine: Engine::start(parts, config).await.expect("started"),
+            clock,
+            transport,
+            store,
+            samples: Samples::new(3),
+            numbers: AtomicU64::new(0),
+        }
+    }
+
+    /// Stops cleanly and starts again on the same store.
+    pub(super) async fn restart(self) -> Self {
+        self.engine.shut_down(Duration::from_millis(10)).await;
+        Self::on(self.store, self.clock).await
+    }
+
+    /// Ends as if the process had died, and starts again on the same store.
+    pub(super) async fn die_and_restart(self) -> Self {
+        drop(self.engine);
+        Self::on(self.store, self.clock).await
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) async fn application(&self) -> AppKey {
+        let application = Application {
+            id: ApplicationId::new(self.now(), &self.samples.entropy),
+            uid: None,
+            created_at: self.now(),
+            updated_at: self.now(),
+            settings: ApplicationSettings {
+                name: "test".to_owned(),
+                ..ApplicationSettings::default()
+            },
+        };
+        let reference = ApplicationRef::Id(application.id);
+        let org: OrganizationId = "org_test".parse().expect("valid");
+        let create = Change::CreateApplication {
+            org: org.clone(),
+            application,
+        };
+        self.engine.apply(vec![create]).await.expect("created");
+        let stored = self
+            .store
+            .application(&org, &reference)
+            .await
+            .expect("read");
+        stored.expect("it was created").key
+    }
+
+    pub(super) async fn endpoint(&self, app: AppKey, path: &str, types: &[&str]) -> EndpointKey {
+        let types = types.iter().map(ToString::to_string).collect();
+        self.create_endpoint(app, path, types, None).await
+    }
+
+    pub(super) async fn throttled_endpoint(
+        &self,
+        app: AppKey,
+        path: &str,
+        rate: u32,
+    ) -> EndpointKey {
+        self.create_endpoint(app, path, Vec::new(), Some(rate))
+            .await
+    }
+
+    async fn create_endpoint(
+        &self,
+        app: AppKey,
+        path: &str,
+        event_types: Vec<String>,
+        throttle_rate: Option<u32>,
+    ) -> EndpointKey {
+        let snapshot = self
+            .engine
+            .application_by_key(app)
+            .await
+            .expect("read")
+            .expect("there");
+        let id = EndpointId::new(self.now(), &self.samples.entropy);
+        let mut settings = self
+            .samples
+            .settings(&format!("https://example.com/{path}"));
+        settings.subscription = Subscription {
+            event_types,
+            channels: Vec::new(),
+        };
+        settings.throttle_rate = throttle_rate;
+        let secrets = Secrets::with_key(SigningKey::generate(&self.samples.entropy));
+        let endpoint = Endpoint {
+            identity: Identity {
+                id,
+                uid: None,
+                created_at: self.now(),
+                updated_at: self.now(),
+            },
+            settings,
+            sealed: self
+                .engine
+                .vault()
+                .seal(id, &secrets, &self.samples.entropy),
+        };
+        let create = Change::CreateEndpoint {
+            application: snapshot.stored.application.id,
+            endpoint,
+        };
+        self.engine.apply(vec![create]).await.expect("created");
+        let stored = self
+            .store
+            .endpoint(app, &EndpointRef::Id(id))
+            .await
+            .expect("read");
+        stored.expect("it was created").key
+    }
+
+    /// Does these things first, then succeeds.
+    pub(super) fn script(&self, path: &str, behaviors: impl IntoIterator<Item = Behavior>) {
+        let mut scripts = self.transport.scripts.lock();
+        scripts
+            .next
+            .entry(path.to_owned())
+            .or_default()
+            .extend(behaviors);
+    }
+
+    pub(super) fn always(&self, path: &str, behavior: Behavior) {
+        self.transport
+            .scripts
+            .lock()
+            .always
+            .insert(path.to_owned(), behavior);
+    }
+
+    /// Fails so many of a hundred requests.
+    pub(super) fn fail_at_random(&self, path: &str, percent: u8) {
+        self.transport
+            .scripts
+            .lock()
+            .random
+            .insert(path.to_owned(), percent);
+    }
+
+    pub(super) fn sent_to(&self, path: &str) -> Vec<Sent> {
+        let scripts = self.transport.scripts.lock();
+        let sent = scripts.sent.iter().filter(|(to, _)| to == path);
+        sent.map(|(_, sent)| sent.clone()).collect()
+    }
+
+    pub(super) async fn post(&self, app: AppKey, event_type: &str, record: Option<&str>) -> Seq {
+        self.accept(app, event_type, record, Details::default())
+            .await
+    }
+
+    pub(super) async fn post_at(&self, app: AppKey, at: Timestamp) -> Seq {
+        let details = Details {
+            deliver_at: Some(at),
+            ..Details::default()
+        };
+        self.accept(app, "threat.created", None, details).await
+    }
+
+    async fn accept(
+        &self,
+        app: AppKey,
+        event_type: &str,
+        record: Option<&str>,
+        details: Details,
+    ) -> Seq {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let payload = match record {
+            Some(record) => format!(r#"{{"n":{number},"record":"{record}"}}"#),
+            None => format!(r#"{{"n":{number}}}"#),
+        };
+        let event = NewEvent {
+            id: MessageId::new(self.now(), &self.samples.entropy),
+            accepted_at: self.now(),
+            event_type: event_type.parse().expect("valid"),
+            event_id: None,
+            payload: Bytes::from(payload),
+            record_key: record.map(str::to_owned),
+            urgency: None,
+            details,
+            remember: None,
+            audience: Audience::Subscribers,
+        };
+        let snapshot = self
+            .engine
+            .application_by_key(app)
+            .await
+            .expect("read")
+            .expect("there");
+        self.engine
+            .accept(&snapshot, event)
+            .await
+            .expect("accepted")
+            .seq
+    }
+
+    /// Attempts of an endpoint, the oldest first.
+    pub(super) async fn attempts(&self, endpoint: EndpointKey) -> Vec<Attempt> {
+        let app = AppKey(1);
+        let range = Range::from_start(Order::Ascending, 250);
+        let filter = AttemptFilter::default();
+        let stored = self
+            .store
+            .attempts_of_endpoint(app, endpoint, &filter, range)
+            .await;
+        let mut attempts: Vec<_> = stored
+            .expect("read")
+            .into_iter()
+            .map(|stored| stored.attempt)
+            .collect();
+        attempts.sort_by_key(|attempt| attempt.attempted_at);
+        attempts
+    }
+
+    pub(super) async fn status(
+        &self,
+        app: AppKey,
+        seq: Seq,
+        endpoint: EndpointKey,
+    ) -> DeliveryStatus {
+        let views = self.store.deliveries_of(app, seq).await.expect("read");
+        let view = views.into_iter().find(|view| view.endpoint == endpoint);
+        view.expect("the endpoint matched").status
+    }
+
+    pub(super) async fn health(&self, app: AppKey, endpoint: EndpointKey) -> Health {
+        let endpoints = self.store.endpoints_of(app).await.expect("read");
+        let stored = endpoints.into_iter().find(|stored| stored.key == endpoint);
+        stored.expect("it exists").health
+    }
+
+    pub(super) async fn activate(&self, endpoint: EndpointKey) {
+        let change = Change::SetHealth {
+            key: endpoint,
+            health: Health::default(),
+        };
+        self.engine.apply(vec![change]).await.expect("applied");
+    }
+
+    pub(super) async fn switch_off(&self, app: AppKey, endpoint: EndpointKey) {
+        let endpoints = self.store.endpoints_of(app).await.expect("read");
+        let stored = endpoints
+            .into_iter()
+            .find(|stored| stored.key == endpoint)
+            .expect("it exists");
+        let mut changed = stored.endpoint;
+        changed.settings.disabled = true;
+        let change = Change::UpdateEndpoint {
+            key: endpoint,
+            revision: stored.revision,
+            endpoint: changed,
+        };
+        self.engine.apply(vec![change]).await.expect("applied");
+    }
+
+    /// Waits until every delivery of a message has a final outcome.
+    pub(super) async fn until_settled(&self, app: AppKey, seq: Seq) {
+        let settled = async || {
+            let views = self.store.deliveries_of(app, seq).await.expect("read");
+            let open = [DeliveryStatus::Pending, DeliveryStatus::Sending];
+            views.iter().all(|view| !open.contains(&view.status))
+        };
+        self.until(settled).await;
+    }
+
+    /// Waits for a predicate, while simulated time passes.
+    pub(super) async fn until(&self, predicate: impl AsyncFn() -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !predicate().await {
+            assert!(tokio::time::Instant::now() < deadline, "it never came true");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
