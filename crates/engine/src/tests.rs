@@ -231,7 +231,7 @@ async fn a_message_for_later_is_not_sent_before() {
     let harness = Harness::start().await;
     let app = harness.application().await;
     let endpoint = harness.endpoint(app, "healthy", &[]).await;
-    let at = harness.now() + Duration::from_secs(3_600);
+    let at = harness.now() + Duration::from_hours(1);
     let seq = harness.post_at(app, at).await;
     harness.until_settled(app, seq).await;
     let attempts = harness.attempts(endpoint).await;

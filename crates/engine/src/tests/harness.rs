@@ -34,7 +34,7 @@ pub(super) const PAYLOAD: &str = r#"{"n":0}"#;
 /// The default schedule's attempts.
 pub(super) const ATTEMPTS_MAX: usize = 8;
 /// Simulated time after which a test gives up waiting.
-const PATIENCE: Duration = Duration::from_secs(10 * 24 * 3_600);
+const PATIENCE: Duration = Duration::from_hours(240);
 
 /// What a scripted endpoint does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -178,8 +178,8 @@ impl Harness {
             bounds: Bounds::default(),
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
-            payload_retention: Duration::from_secs(90 * 86_400),
-            message_retention: Duration::from_secs(90 * 86_400),
+            payload_retention: Duration::from_hours(90 * 24),
+            message_retention: Duration::from_hours(90 * 24),
         };
         Self {
             engine: Engine::start(parts, config).await.expect("started"),
