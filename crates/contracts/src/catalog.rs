@@ -24,8 +24,9 @@ impl Catalog {
             contracts: BTreeMap::new(),
         };
         empty
-            .with_sources(&sources)
+            .added(&sources)
             .expect("the embedded contracts are loaded by a test")
+            .0
     }
 
     /// This catalog with the contracts of these files added. A contract of the same name is
@@ -34,7 +35,16 @@ impl Catalog {
     /// # Errors
     ///
     /// The first fault found; nothing is added then.
-    pub fn with_sources(mut self, sources: &[Source]) -> Result<Self, LoadError> {
+    pub fn with_sources(self, sources: &[Source]) -> Result<Self, LoadError> {
+        let (catalog, added) = self.added(sources)?;
+        for contract in added {
+            contract.check()?;
+        }
+        Ok(catalog)
+    }
+
+    /// With the contracts that were added, whose schemas and samples are yet to be checked.
+    fn added(mut self, sources: &[Source]) -> Result<(Self, Vec<Arc<Contract>>), LoadError> {
         let mut folders: BTreeMap<&str, BTreeMap<&str, &Source>> = BTreeMap::new();
         for source in sources {
             let (name, path) = source.split().ok_or_else(|| LoadError::Outside {
@@ -42,11 +52,13 @@ impl Catalog {
             })?;
             folders.entry(name).or_default().insert(path, source);
         }
+        let mut added = Vec::new();
         for (name, files) in folders {
-            let contract = Contract::load(name, &files)?;
-            self.contracts.insert(name.to_owned(), Arc::new(contract));
+            let contract = Arc::new(Contract::load(name, &files)?);
+            self.contracts.insert(name.to_owned(), contract.clone());
+            added.push(contract);
         }
-        Ok(self)
+        Ok((self, added))
     }
 
     /// This catalog with some keys of one contract overridden, as `[contracts.<name>]` of the
@@ -86,3 +98,6 @@ impl Catalog {
         names.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,14 @@
 //! One product's webhooks: a checked folder.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
+use serde_json::Value;
 use toml::Table;
 
 use crate::error::LoadError;
 use crate::manifest::{self, Manifest, Unlisted};
+use crate::schema::{Fault, FaultKind, InvalidSchema, Schema};
 
 mod load;
 
@@ -25,9 +28,11 @@ pub struct Contract {
 pub struct EventType {
     pub name: String,
     pub about: manifest::Event,
-    pub schema: serde_json::Value,
+    /// Self-contained, narrowed to this event type.
+    pub schema: Value,
     /// An example payload, as it stands in its file.
     pub sample: String,
+    compiled: Arc<OnceLock<Result<Schema, InvalidSchema>>>,
 }
 
 impl Contract {
@@ -53,27 +58,50 @@ impl Contract {
         self.manifest.messages.unlisted == Unlisted::Accept || self.events.contains_key(event_type)
     }
 
-    /// This contract with some of its keys replaced: tables are merged, everything else is taken
-    /// over. `file` is named in errors.
+    /// What a payload has wrong by its event type's schema. Event types without one accept
+    /// anything.
+    pub fn validate(&self, event_type: &str, payload: &Value) -> Vec<Fault> {
+        match self.event_type(event_type) {
+            // A schema that does not compile is refused when the contract is loaded.
+            Some(event) => event
+                .compiled()
+                .map_or_else(|_| Vec::new(), |schema| schema.validate(payload)),
+            None if self.accepts(event_type) => Vec::new(),
+            None => vec![Fault {
+                path: String::new(),
+                message: format!("{event_type} is not an event type of {}", self.name),
+                kind: FaultKind::UnknownEventType,
+            }],
+        }
+    }
+
+    /// This contract with some of its keys replaced, as `[contracts.<name>]` of the configuration
+    /// file does: tables are merged, everything else is taken over. The key `variant` lays the
+    /// overrides of a known variant below the others. `file` is named in errors.
     ///
     /// # Errors
     ///
     /// Names the key that is unknown or wrong.
     pub fn with_overrides(&self, file: &str, overrides: &Table) -> Result<Self, LoadError> {
-        let mut table = self.table.clone();
-        load::merge(&mut table, overrides);
-        let manifest = load::read_manifest(file, &table)?;
-        let mut contract = Self {
+        let overridden = load::Overridden {
+            contract: self,
+            file,
+        };
+        let (manifest, table) = overridden.read(overrides)?;
+        Ok(Self {
             name: self.name.clone(),
             manifest,
             table,
             events: self.events.clone(),
-        };
-        for event in contract.events.values_mut() {
-            if let Some(about) = contract.manifest.events.get(&event.name) {
-                event.about = about.clone();
-            }
-        }
-        Ok(contract)
+        })
+    }
+}
+
+impl EventType {
+    /// Compiled at the first use: a server uses few of the event types it knows.
+    fn compiled(&self) -> Result<&Schema, &InvalidSchema> {
+        self.compiled
+            .get_or_init(|| Schema::compile(&self.schema))
+            .as_ref()
     }
 }

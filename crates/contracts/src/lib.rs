@@ -29,12 +29,16 @@ mod text;
 pub mod catalog;
 pub mod contract;
 pub mod error;
+pub mod facts;
 pub mod manifest;
+pub mod schema;
 pub mod source;
 
 pub use catalog::Catalog;
 pub use contract::{Contract, EventType};
 pub use error::LoadError;
+pub use facts::Facts;
 pub use header::{HeaderFault, check_header, check_headers};
 pub use render::render;
+pub use schema::check_schema;
 pub use source::Source;

@@ -80,7 +80,7 @@ impl Instance {
 pub struct Messages {
     /// JSON pointers into the payload; what they point to, joined by `/`, is the record key.
     pub record: Vec<Pointer>,
-    pub urgent: Option<Urgent>,
+    pub urgent: Urgent,
     /// Whether event types that are not listed are accepted.
     pub unlisted: Unlisted,
     /// Whether messages about one record wait for each other, unless the endpoint says otherwise.
@@ -91,7 +91,7 @@ impl Default for Messages {
     fn default() -> Self {
         Self {
             record: Vec::new(),
-            urgent: None,
+            urgent: Urgent::Fixed(UrgentFixed::Never),
             unlisted: Unlisted::Refuse,
             ordered: true,
         }
@@ -100,8 +100,27 @@ impl Default for Messages {
 
 /// Which messages go first.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"always\", \"never\" or a table such as { pointer = \"/risk\", values = [\"high\"] }"
+)]
+pub enum Urgent {
+    Fixed(UrgentFixed),
+    ByValue(UrgentValues),
+}
+
+/// All messages, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UrgentFixed {
+    Always,
+    Never,
+}
+
+/// Messages whose payload says so.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Urgent {
+pub struct UrgentValues {
     pub pointer: Pointer,
     /// The texts at `pointer` that make a message urgent.
     pub values: Vec<String>,
@@ -350,7 +369,13 @@ pub struct Event {
     pub record: Option<Vec<Pointer>>,
     /// In place of the contract's `messages.urgent`.
     #[serde(default)]
-    pub urgent: Option<bool>,
+    pub urgent: Option<Urgent>,
+    /// Members of the payload with a fixed text; narrows a schema that several event types share.
+    #[serde(default, rename = "const")]
+    pub constants: BTreeMap<String, String>,
+    /// Members that must be there, beyond those the schema requires.
+    #[serde(default)]
+    pub required: Vec<String>,
 }
 
 fn first_version() -> u32 {

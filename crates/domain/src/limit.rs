@@ -79,6 +79,19 @@ limits! {
     HEALTH_NOTE_CHARS_MAX: Characters = 1_000;
     /// A record key.
     RECORD_KEY_CHARS_MAX: Characters = 256;
+    /// A JSON Schema.
+    SCHEMA_BYTES_MAX: Bytes = 64 * 1024;
+    /// Subschemas of a JSON Schema, each counted wherever it is referred to: bounds the time one
+    /// value takes, which references could otherwise make exponential.
+    SCHEMA_PARTS_MAX: Count = 1_000;
+    /// Depth of a JSON Schema, references followed: bounds the stack that compiling takes.
+    SCHEMA_DEPTH_MAX: Count = 64;
+    /// Regular expressions in a JSON Schema.
+    SCHEMA_PATTERNS_MAX: Count = 32;
+    /// One compiled regular expression of a JSON Schema.
+    SCHEMA_PATTERN_BYTES_MAX: Bytes = 256 * 1024;
+    /// Faults reported about one payload; more help nobody.
+    SCHEMA_FAULTS_MAX: Count = 20;
     /// A symmetric signing secret, at least: the Standard Webhooks specification.
     SECRET_BYTES_MIN: Bytes = 24;
     /// A symmetric signing secret, at most: what the Svix API allows.

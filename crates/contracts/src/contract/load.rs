@@ -1,7 +1,9 @@
 //! From the files of a folder to a [`Contract`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use serde_json::json;
 use toml::{Table, Value};
 use watchfire_domain::id;
 
@@ -26,7 +28,7 @@ impl Contract {
         let source = files.get(MANIFEST).ok_or_else(missing)?;
         let table: Table = source.text.parse().map_err(|error| LoadError::Syntax {
             file: source.path.to_string(),
-            problem: one_line(&error),
+            problem: syntax_problem(&source.text, &error),
         })?;
         let manifest = read_manifest(&source.path, &table)?;
         let mut folder = Folder {
@@ -59,6 +61,27 @@ fn check_name(name: &str) -> Result<(), LoadError> {
     }
 }
 
+impl Contract {
+    /// Compiles every schema and holds every sample against its own.
+    pub(crate) fn check(&self) -> Result<(), LoadError> {
+        for event in self.event_types() {
+            let file = || format!("{}/{MANIFEST}", self.name);
+            let key = |key| format!("events.{:?}.{key}", event.name);
+            if let Err(error) = event.compiled() {
+                return Err(fault(&file(), &key("schema"), error.to_string()));
+            }
+            let sample: serde_json::Value = serde_json::from_str(&event.sample).unwrap_or_default();
+            if let Some(first) = self.validate(&event.name, &sample).first() {
+                return Err(fault(&file(), &key("sample"), first.to_string()));
+            }
+        }
+        for variant in &self.manifest.variants {
+            self.with_overrides(&format!("{}/{MANIFEST}", self.name), &variant.overrides)?;
+        }
+        Ok(())
+    }
+}
+
 /// The files of a folder, and which of them the manifest named.
 struct Folder<'a> {
     name: &'a str,
@@ -73,8 +96,9 @@ impl<'a> Folder<'a> {
         Ok(EventType {
             name: event.to_owned(),
             about: about.clone(),
-            schema: parse_json(schema)?,
-            sample: parse_json(sample).map(|_: serde_json::Value| sample.text.trim().to_owned())?,
+            schema: narrowed(parse_json(schema)?, about),
+            sample: parse_json(sample).map(|_| sample.text.trim().to_owned())?,
+            compiled: Arc::default(),
         })
     }
 
@@ -113,6 +137,32 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// A schema that several event types share, narrowed to one: members with a fixed text, and
+/// members that must be there.
+fn narrowed(mut schema: serde_json::Value, about: &manifest::Event) -> serde_json::Value {
+    let Some(keywords) = schema.as_object_mut() else {
+        return schema;
+    };
+    if !about.constants.is_empty() {
+        let properties = keywords.entry("properties").or_insert_with(|| json!({}));
+        let constants = about.constants.iter();
+        let constants = constants.map(|(member, text)| (member.clone(), json!({ "const": text })));
+        if let Some(properties) = properties.as_object_mut() {
+            properties.extend(constants);
+        }
+    }
+    let required = about.constants.keys().chain(&about.required);
+    let known = keywords.entry("required").or_insert_with(|| json!([]));
+    if let Some(known) = known.as_array_mut() {
+        for member in required {
+            if !known.iter().any(|name| name == member) {
+                known.push(json!(member));
+            }
+        }
+    }
+    schema
+}
+
 fn parse_json(source: &Source) -> Result<serde_json::Value, LoadError> {
     serde_json::from_str(&source.text).map_err(|error| LoadError::Json {
         file: source.path.to_string(),
@@ -120,8 +170,64 @@ fn parse_json(source: &Source) -> Result<serde_json::Value, LoadError> {
     })
 }
 
+/// What of a contract an override can say; the rest is what makes it this contract.
+const OVERRIDABLE: &[&str] = &[
+    "delivery", "endpoint", "health", "instance", "messages", "notify", "ping", "request",
+];
+
+/// A contract whose keys are being overridden by a file.
+pub(super) struct Overridden<'a> {
+    pub(super) contract: &'a Contract,
+    pub(super) file: &'a str,
+}
+
+impl Overridden<'_> {
+    pub(super) fn read(&self, overrides: &Table) -> Result<(Manifest, Table), LoadError> {
+        let mut overrides = overrides.clone();
+        let mut table = self.contract.table.clone();
+        if let Some(variant) = overrides.remove("variant") {
+            merge(&mut table, self.variant(&variant)?);
+        }
+        if let Some(key) = overrides
+            .keys()
+            .find(|key| !OVERRIDABLE.contains(&key.as_str()))
+        {
+            let known = OVERRIDABLE.join(", ");
+            return Err(self.fault(
+                key,
+                format!("can't be overridden; known are variant, {known}"),
+            ));
+        }
+        merge(&mut table, &overrides);
+        match read_manifest(self.file, &table) {
+            Ok(manifest) => Ok((manifest, table)),
+            Err(LoadError::Key { key, problem, .. }) => Err(self.fault(&key, problem)),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn variant(&self, wanted: &Value) -> Result<&Table, LoadError> {
+        let variants = &self.contract.manifest.variants;
+        let found = variants
+            .iter()
+            .find(|known| wanted.as_str() == Some(&known.name));
+        found.map(|variant| &variant.overrides).ok_or_else(|| {
+            let names: Vec<_> = variants.iter().map(|known| known.name.as_str()).collect();
+            self.fault("variant", format!("must be one of {}", names.join(", ")))
+        })
+    }
+
+    fn fault(&self, key: &str, problem: impl Into<String>) -> LoadError {
+        fault(
+            self.file,
+            &format!("contracts.{}.{key}", self.contract.name),
+            problem,
+        )
+    }
+}
+
 /// Lays `over` on `table`: tables are merged, everything else is replaced.
-pub(super) fn merge(table: &mut Table, over: &Table) {
+fn merge(table: &mut Table, over: &Table) {
     for (key, value) in over {
         match (table.get_mut(key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
@@ -133,10 +239,10 @@ pub(super) fn merge(table: &mut Table, over: &Table) {
 }
 
 /// Reads and checks what `contract.toml`, or an override of it, says.
-pub(super) fn read_manifest(file: &str, table: &Table) -> Result<Manifest, LoadError> {
+fn read_manifest(file: &str, table: &Table) -> Result<Manifest, LoadError> {
     let manifest: Manifest = serde_path_to_error::deserialize(table.clone()).map_err(|error| {
         let key = error.path().to_string();
-        fault(file, &key, one_line(error.inner()))
+        fault(file, &key, error.inner().message())
     })?;
     check_headers(file, &manifest)?;
     check_body(file, &manifest)?;
@@ -153,10 +259,10 @@ fn fault(file: &str, key: &str, problem: impl Into<String>) -> LoadError {
     }
 }
 
-/// TOML's errors show the place on several lines; the first line says what is wrong.
-fn one_line(error: &impl ToString) -> String {
-    let text = error.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.unwrap_or_default().matches('\n').count() + 1;
+    format!("line {line}: {}", error.message())
 }
 
 /// Headers a contract sets in other keys, or that the signature owns.
