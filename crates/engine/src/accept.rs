@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use watchfire_contracts::Contract;
+use watchfire_contracts::schema::{Fault, FaultKind};
 use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, Urgency};
@@ -62,6 +64,9 @@ pub enum AcceptError {
     EventIdTaken(MessageId),
     #[error("a request with the same idempotency key was answered before")]
     Repeated(Remembered),
+    /// The payload breaks its event type's schema, and the server is strict about that.
+    #[error("the payload breaks the schema of its event type")]
+    Invalid(Vec<Fault>),
     #[error("accept: too many messages wait to be written")]
     Overloaded,
     #[error("accept: the server is stopping")]
@@ -86,6 +91,8 @@ impl Inner {
         snapshot: &Arc<Snapshot>,
         event: NewEvent,
     ) -> Result<Accepted, AcceptError> {
+        let mut event = event;
+        self.read_payload(&snapshot.contract, &mut event)?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             new: new_message(snapshot, event),
@@ -99,6 +106,54 @@ impl Inner {
                 mpsc::error::TrySendError::Closed(_) => AcceptError::Stopping,
             })?;
         answered.await.unwrap_or(Err(AcceptError::Stopping))
+    }
+}
+
+/// What becomes of payloads that break their event type's schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validation {
+    /// They are refused.
+    Strict,
+    /// They are accepted, and the faults are noted on the message. A value that an enumeration
+    /// does not list is no fault: products add values.
+    #[default]
+    Warn,
+    /// Nobody looks.
+    Off,
+}
+
+impl Inner {
+    /// Lets the contract look into the payload, where it has something to look for.
+    fn read_payload(&self, contract: &Contract, event: &mut NewEvent) -> Result<(), AcceptError> {
+        let name = event.event_type.as_str();
+        let validates = self.config.validation != Validation::Off
+            && (contract.event_type(name).is_some() || !contract.accepts(name));
+        if !validates && !contract.reads_payload(name) {
+            return Ok(());
+        }
+        // The API has checked that it is JSON.
+        let payload: serde_json::Value = serde_json::from_slice(&event.payload).unwrap_or_default();
+        let facts = contract.facts(name, &payload);
+        if validates {
+            let faults = contract.validate(name, &payload);
+            event.details.schema_faults = self.weigh(faults)?;
+        }
+        event.record_key = event.record_key.take().or(facts.record_key);
+        event.urgency = Some(event.urgency.unwrap_or(facts.urgency));
+        Ok(())
+    }
+
+    /// The faults to note on a message, or the refusal.
+    fn weigh(&self, mut faults: Vec<Fault>) -> Result<Vec<String>, AcceptError> {
+        if self.config.validation == Validation::Strict && !faults.is_empty() {
+            return Err(AcceptError::Invalid(faults));
+        }
+        faults.retain(|fault| fault.kind != FaultKind::UnknownValue);
+        if !faults.is_empty() {
+            self.metrics.schema_faults.add(1);
+        }
+        let noted = faults.iter().take(limit::SCHEMA_FAULTS_MAX);
+        Ok(noted.map(ToString::to_string).collect())
     }
 }
 

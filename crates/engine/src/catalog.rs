@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use watchfire_contracts::Contract;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_store::{
@@ -22,6 +23,7 @@ use crate::engine::{Config, Parts};
 #[derive(Debug)]
 pub struct Snapshot {
     pub stored: StoredApplication,
+    pub contract: Arc<Contract>,
     /// Ascending by key.
     pub endpoints: Vec<Arc<Endpoint>>,
 }
@@ -132,7 +134,12 @@ impl Catalog {
         let prepare = |row| Arc::new(self.workshop.prepare(&stored, row));
         let mut endpoints: Vec<_> = rows.into_iter().map(prepare).collect();
         endpoints.sort_unstable_by_key(|endpoint| endpoint.stored.key);
-        let snapshot = Arc::new(Snapshot { stored, endpoints });
+        let contract = self.workshop.contract_of(&stored);
+        let snapshot = Arc::new(Snapshot {
+            stored,
+            contract,
+            endpoints,
+        });
         let mut cached = self.cached.lock();
         if self.generation.load(Ordering::Acquire) == generation {
             make_room(&mut cached);

@@ -16,7 +16,7 @@ use watchfire_store::{
     StoreResult,
 };
 
-use crate::accept::{self, AcceptError, Accepted, NewEvent};
+use crate::accept::{self, AcceptError, Accepted, NewEvent, Validation};
 use crate::catalog::Snapshot;
 use crate::dispatch::Bounds;
 use crate::event::Event;
@@ -47,6 +47,7 @@ pub struct Config {
     /// The contract of applications that name none.
     pub default_contract: String,
     pub signature_headers: SignatureHeaders,
+    pub validation: Validation,
     pub payload_retention: Duration,
     pub message_retention: Duration,
 }

@@ -38,7 +38,7 @@ mod timers;
 mod upkeep;
 mod vault;
 
-pub use accept::{AcceptError, Accepted, Audience, NewEvent};
+pub use accept::{AcceptError, Accepted, Audience, NewEvent, Validation};
 pub use catalog::Snapshot;
 pub use dispatch::Bounds;
 pub use endpoint::Endpoint;

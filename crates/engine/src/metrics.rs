@@ -23,6 +23,8 @@ impl Counter {
 pub struct Metrics {
     /// Messages accepted.
     pub accepted: Counter,
+    /// Messages accepted although their payload breaks its schema.
+    pub schema_faults: Counter,
     /// Deliveries settled as delivered.
     pub delivered: Counter,
     /// Deliveries settled without success.

@@ -28,7 +28,7 @@ use watchfire_store::{
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{Samples, SeededEntropy};
 
-use crate::{Audience, Bounds, Config, Engine, NewEvent, Parts, Vault};
+use crate::{Audience, Bounds, Config, Engine, NewEvent, Parts, Validation, Vault};
 
 pub(super) const PAYLOAD: &str = r#"{"n":0}"#;
 /// The default schedule's attempts.
@@ -178,6 +178,7 @@ impl Harness {
             bounds: Bounds::default(),
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
+            validation: Validation::Warn,
             payload_retention: Duration::from_hours(90 * 24),
             message_retention: Duration::from_hours(90 * 24),
         };
