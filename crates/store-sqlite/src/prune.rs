@@ -50,6 +50,13 @@ struct Run {
     more: bool,
 }
 
+/// How much of a message was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Removed {
+    Whole,
+    Part,
+}
+
 impl Run {
     fn new(order: PruneOrder) -> Self {
         Self {
@@ -173,28 +180,36 @@ impl Run {
             if looked == looks {
                 next = stored.seq.0;
             }
-            if is_finished(tx.connection(), stored.seq, &stored.matched)? {
-                self.remove_message(tx, stored.seq)?;
+            if is_finished(tx.connection(), stored.seq, &stored.matched)?
+                && self.remove_message(tx, stored.seq)? == Removed::Part
+            {
+                next = stored.seq.0 - 1;
+                break;
             }
         }
         self.more |= next != 0;
-        set_counter(tx, "messages_pruned_to", next)
+        if next != after {
+            set_counter(tx, "messages_pruned_to", next)?;
+        }
+        Ok(())
     }
 
     /// Removes a message and all about it; only part of its attempts if there are more than may
-    /// go, and the rest the next time.
-    fn remove_message(&mut self, tx: &Tx<'_>, seq: Seq) -> FaultResult<()> {
+    /// go, and the rest the next time. It then no longer counts as having gone anywhere: without
+    /// its final attempts it would look as if it were still to be delivered.
+    fn remove_message(&mut self, tx: &Tx<'_>, seq: Seq) -> FaultResult<Removed> {
         let sql = "DELETE FROM attempt WHERE seq = ?1 AND id IN \
              (SELECT id FROM attempt WHERE seq = ?1 LIMIT ?2)";
         let attempts = tx.execute(sql, params![seq.0, self.limit()])?;
         self.used(attempts);
         if self.left == 0 {
-            return Ok(());
+            tx.execute("UPDATE message SET matched = x'' WHERE seq = ?1", [seq.0])?;
+            return Ok(Removed::Part);
         }
         self.remove_owed(tx, seq)?;
         tx.execute("DELETE FROM message WHERE seq = ?1", [seq.0])?;
         self.used(1);
-        Ok(())
+        Ok(Removed::Whole)
     }
 
     /// Only a deleted application's messages are still owed.

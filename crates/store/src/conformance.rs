@@ -11,6 +11,16 @@
 //! The first half of the pair is dropped when the case has ended.
 
 pub mod append;
+pub mod attempted;
+pub mod claim;
+pub mod configuration;
+pub mod endpoints;
+pub mod history;
+pub mod order;
+pub mod prune;
+pub mod races;
+pub mod record;
+pub mod recover;
 pub mod world;
 
 /// Makes one test for each case. The list is checked against the modules by a test of this crate.
@@ -20,7 +30,152 @@ macro_rules! conformance {
         $crate::conformance! { $make;
             append {
                 a_message_is_stored_as_it_was_given
+                everything_a_message_can_have_is_kept
                 places_rise_in_the_order_of_the_batch
+                an_empty_batch_is_no_fault
+                a_message_without_endpoints_is_stored
+                a_thousand_endpoints_fit_into_one_message
+                an_event_id_that_is_taken_stores_nothing
+                an_event_id_belongs_to_its_application
+                the_second_of_two_equal_event_ids_in_a_batch_conflicts
+                a_conflict_leaves_the_rest_of_its_batch_alone
+                a_remembered_key_repeats_its_answer
+                a_key_remembered_in_the_same_batch_repeats_it
+                an_expired_answer_gives_way
+                a_message_in_conflict_leaves_no_answer_behind
+            }
+            record {
+                a_delivery_that_succeeds_at_once_is_settled
+                every_outcome_is_kept
+                everything_an_attempt_can_have_is_kept
+                a_failed_attempt_makes_the_delivery_owed
+                every_settlement_ends_the_delivery
+                the_same_record_twice_counts_once
+                writes_about_a_message_that_is_gone_are_dropped_alone
+                a_message_of_another_application_takes_no_attempt
+                health_changes_together_with_the_attempt
+                a_stale_write_changes_no_health
+                counts_follow_what_was_recorded
+                a_spilled_delivery_is_owed
+                the_earlier_due_time_wins_with_its_series
+                a_late_failure_does_not_postpone_a_resend
+                a_settled_delivery_can_be_asked_for_again
+                a_resend_asked_for_during_an_attempt_is_not_lost
+                a_spill_during_an_attempt_leaves_it_alone
+            }
+            claim {
+                only_what_is_due_is_leased
+                urgent_ones_come_first_then_the_longest_due
+                a_leased_delivery_is_not_leased_again
+                a_claim_carries_all_that_is_needed
+                tokens_rise_with_each_claim
+                an_expired_lease_counts_as_none
+                late_result_of_expired_lease_is_dropped
+                a_late_result_counts_while_nobody_took_over
+                a_result_counts_once
+                a_stale_write_is_dropped_alone
+                a_retry_ends_the_lease
+                a_returned_delivery_is_due_again
+                a_claim_says_what_is_still_owed
+                a_claim_ends_at_a_number_of_payload_bytes
+                endpoints_that_owe_are_listed_by_key
+                hasten_makes_an_endpoints_deliveries_due
+                hasten_leaves_turns_and_fixed_times_alone
+                a_large_backlog_is_hastened_whole
+                joining_again_ends_the_nodes_own_leases
+            }
+            order {
+                a_later_one_is_parked_behind_an_earlier_one
+                a_fixed_time_is_not_lost_to_a_turn
+                a_claim_parks_what_is_blocked
+                urgency_does_not_overtake_a_record
+                settling_wakes_the_next_and_only_it
+                settling_a_fresh_one_wakes_the_next
+                a_retry_goes_on_blocking
+                an_expired_lease_goes_on_blocking
+                other_records_and_endpoints_are_not_held_up
+                a_returned_one_can_wait_for_its_turn
+                a_resend_of_an_earlier_one_goes_first
+                records_stay_in_order_whatever_happens
+            }
+            recover {
+                fresh_deliveries_are_unfinished
+                what_is_settled_owed_or_leased_is_not_unfinished
+                unfinished_ones_are_read_page_by_page
+                only_what_stands_above_is_unfinished
+                another_nodes_messages_are_left_out
+                messages_without_endpoints_are_left_out
+                a_node_nobody_knows_has_nothing_to_do
+                the_checkpoint_never_moves_back
+                each_life_of_a_node_has_a_larger_epoch
+                an_earlier_life_is_fenced_off
+                a_check_writes_and_reads
+            }
+            configuration {
+                an_application_is_found_by_each_of_its_names
+                organizations_do_not_see_each_other
+                a_uid_is_unique_among_the_living
+                changes_are_applied_whole_or_not_at_all
+                an_update_needs_the_revision_that_was_read
+                a_deleted_application_is_gone_with_its_endpoints
+                applications_are_listed_both_ways
+                an_event_type_is_created_once_and_revived
+                a_deleted_event_type_is_gone
+                event_types_are_listed_by_name
+                an_answer_is_remembered_with_the_changes
+                an_id_nobody_has_finds_nothing
+            }
+            endpoints {
+                an_endpoint_is_kept_as_it_was_given
+                an_application_and_its_endpoint_are_created_in_one_list
+                applications_do_not_see_each_others_endpoints
+                an_endpoints_uid_is_free_once_it_is_deleted
+                an_update_of_an_endpoint_leaves_its_health
+                endpoints_that_are_not_active_are_listed
+                endpoints_are_listed_both_ways
+                an_application_has_a_limited_number_of_endpoints
+            }
+            history {
+                a_message_is_found_by_both_of_its_ids
+                messages_are_listed_both_ways
+                messages_are_filtered_within_full_pages
+                a_list_can_leave_the_payloads_out
+                attempts_of_an_endpoint_are_listed_both_ways
+                attempts_are_filtered_by_how_they_ended
+                attempts_are_filtered_by_their_message
+                attempts_of_a_message_are_listed_over_all_endpoints
+                no_list_shows_another_applications_rows
+                an_attempt_names_an_endpoint_that_was_deleted_since
+            }
+            attempted {
+                attempted_messages_say_where_they_stand
+                attempted_messages_are_listed_once_and_both_ways
+                a_resend_that_fails_changes_what_the_message_shows
+                an_expunged_payload_is_gone_and_the_rest_stays
+                an_expunged_response_is_gone_and_the_attempt_stays
+                a_list_can_leave_the_answers_out
+            }
+            prune {
+                payloads_go_at_their_age_and_messages_at_theirs
+                a_message_can_ask_for_less
+                what_is_not_settled_everywhere_stays
+                a_run_removes_a_bounded_number_of_rows
+                a_message_with_many_attempts_goes_in_parts
+                places_are_not_given_again
+                an_event_id_is_free_once_its_message_is_gone
+                expired_answers_go
+                a_deleted_application_loses_all_it_had
+                a_deleted_endpoints_history_lives_as_long_as_its_messages
+                old_counts_go_and_young_ones_stay
+                a_payload_is_removed_while_the_delivery_is_owed
+            }
+            races {
+                every_append_gets_its_own_place
+                one_of_many_equal_event_ids_wins
+                no_delivery_is_leased_twice
+                one_of_many_results_of_a_lease_counts
+                accepting_delivering_and_claiming_at_once_loses_nothing
+                a_caller_that_goes_away_leaves_no_half_work
             }
         }
     };
@@ -34,4 +189,44 @@ macro_rules! conformance {
             })+
         })+
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The sources, so that a case nobody runs is found.
+    const MODULES: &[(&str, &str)] = &[
+        ("append", include_str!("conformance/append.rs")),
+        ("record", include_str!("conformance/record.rs")),
+        ("claim", include_str!("conformance/claim.rs")),
+        ("order", include_str!("conformance/order.rs")),
+        ("recover", include_str!("conformance/recover.rs")),
+        (
+            "configuration",
+            include_str!("conformance/configuration.rs"),
+        ),
+        ("endpoints", include_str!("conformance/endpoints.rs")),
+        ("history", include_str!("conformance/history.rs")),
+        ("attempted", include_str!("conformance/attempted.rs")),
+        ("prune", include_str!("conformance/prune.rs")),
+        ("races", include_str!("conformance/races.rs")),
+    ];
+
+    #[test]
+    fn every_case_is_listed() {
+        let list = include_str!("conformance.rs");
+        let listed: BTreeSet<&str> = list.lines().map(str::trim).collect();
+        for (module, source) in MODULES {
+            for line in source.lines() {
+                let case = line
+                    .strip_prefix("pub async fn ")
+                    .and_then(|rest| rest.split_once('('))
+                    .map(|(name, _)| name);
+                if let Some(case) = case {
+                    assert!(listed.contains(case), "{module}::{case} is not listed");
+                }
+            }
+        }
+    }
 }
