@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use watchfire_domain::ambient::Clock;
@@ -64,19 +62,21 @@ impl Client {
     async fn attempt(
         &self,
         request: Request,
+        started: Instant,
         deadline: Instant,
         progress: &mut Progress,
     ) -> Result<Answer, Failure> {
         let key = Key::of(request.target.origin());
-        let idle = std::future::poll_fn(|cx| self.pool.check_out(&key, cx).into()).await;
+        let idle = std::future::poll_fn(|cx| self.pool.check_out(&key, started, cx).into()).await;
         let mut connection = match idle {
             Some(connection) => connection,
             // Boxed because it is rare and large: the common path's future stays small.
             None => Box::pin(self.open(&request.target, deadline, progress)).await?,
         };
         progress.address = Some(connection.address());
-        let message: http::Request<Full<Bytes>> = request.into_message();
-        let received = connection.exchange(message, progress).await?;
+        let received = connection
+            .exchange(request.into_message(), progress)
+            .await?;
         self.pool.check_in(key, connection);
         Ok(self.answer(received))
     }
@@ -109,7 +109,7 @@ impl Transport for Client {
         let started = Instant::now();
         let deadline = started + request.timeout.min(limit::ATTEMPT_TIMEOUT_MAX);
         let mut progress = Progress::new();
-        let attempt = self.attempt(request, deadline, &mut progress);
+        let attempt = self.attempt(request, started, deadline, &mut progress);
         let exchange = match timeout_at(deadline, attempt).await {
             Ok(exchange) => exchange,
             Err(_) => Err(Failure::TimedOut {

@@ -120,6 +120,11 @@ impl Dialer {
                     progress.timing.connect = Some(started.elapsed());
                     return Ok((tcp, *address));
                 }
+                // What is refused is not shown, and no other address makes up for it.
+                Ok(Err(refused @ Failure::Blocked { .. })) => {
+                    progress.address = None;
+                    return Err(refused);
+                }
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::TimedOut {
                     phase: Phase::Connect,

@@ -89,8 +89,12 @@ impl Pool {
     }
 
     /// A connection that can be used at once, and was open a moment ago.
-    pub(crate) fn check_out(&self, key: &Key, cx: &mut Context<'_>) -> Option<Box<Connection>> {
-        let now = Instant::now();
+    pub(crate) fn check_out(
+        &self,
+        key: &Key,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Option<Box<Connection>> {
         loop {
             let mut resting = self.shelf.lock().pop(key)?;
             if self.is_usable(&mut resting, now, cx) {

@@ -35,7 +35,10 @@ pub struct Request {
 impl Request {
     /// The message for the HTTP library.
     pub(crate) fn into_message(self) -> http::Request<Full<Bytes>> {
-        let headers = self.fields();
+        let mut fields = fields(&self.target, self.headers);
+        if needs_zero_length(self.method, &self.body) {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut message = http::Request::new(Full::new(self.body));
         *message.method_mut() = match self.method {
             endpoint::Method::Post => Method::POST,
@@ -44,50 +47,51 @@ impl Request {
             endpoint::Method::Get => Method::GET,
         };
         *message.uri_mut() = self.target.request_uri().clone();
-        *message.headers_mut() = headers;
+        *message.headers_mut() = fields;
         if let Some(spelling) = self.spelling {
             spelling.apply(message.extensions_mut());
         }
         message
     }
+}
 
-    fn fields(&self) -> HeaderMap {
-        let mut fields = HeaderMap::with_capacity(self.headers.len() + 2);
-        //= https://www.rfc-editor.org/rfc/rfc9110#section-7.2
-        //# A user agent that sends Host SHOULD send it as the first field in the header section of
-        //# a request.
-        fields.insert(HOST, self.target.host_field().clone());
-        for (name, value) in &self.headers {
-            if !is_ours(name) {
-                fields.append(name.clone(), value.clone());
-            }
+fn fields(target: &Target, headers: Vec<(HeaderName, HeaderValue)>) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(headers.len() + 2);
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-7.2
+    //# A user agent that sends Host SHOULD send it as the first field in the header section of a
+    //# request.
+    fields.insert(HOST, target.host_field().clone());
+    for (name, value) in headers {
+        if !is_ours(&name) {
+            fields.append(name, value);
         }
-        //= https://www.rfc-editor.org/rfc/rfc9110#section-8.6
-        //# For example, a user agent normally sends Content-Length in a request when the method
-        //# defines a meaning for enclosed content and it is not sending Transfer-Encoding. This can
-        //# be the case even when the value is 0
-        if self.body.is_empty() && self.method != endpoint::Method::Get {
-            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        fields
     }
+    fields
+}
+
+/// Whether the library, which says nothing of an empty body, has to be helped.
+fn needs_zero_length(method: endpoint::Method, body: &Bytes) -> bool {
+    //= https://www.rfc-editor.org/rfc/rfc9110#section-8.6
+    //# For example, a user agent normally sends Content-Length in a request when the method
+    //# defines a meaning for enclosed content and it is not sending Transfer-Encoding. This can be
+    //# the case even when the value is 0
+    body.is_empty() && method != endpoint::Method::Get
 }
 
 /// Whether callers have no say in this field.
 fn is_ours(name: &HeaderName) -> bool {
-    const OURS: [HeaderName; 9] = [
-        HOST,
-        CONTENT_LENGTH,
-        TRANSFER_ENCODING,
-        CONNECTION,
-        UPGRADE,
-        TE,
-        TRAILER,
-        EXPECT,
-        // Answers are never inflated, so none is asked for compressed.
-        ACCEPT_ENCODING,
-    ];
-    OURS.contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+    // Answers are never inflated, so none is asked for compressed: hence `Accept-Encoding`.
+    matches!(
+        *name,
+        HOST | CONTENT_LENGTH
+            | TRANSFER_ENCODING
+            | CONNECTION
+            | UPGRADE
+            | TE
+            | TRAILER
+            | EXPECT
+            | ACCEPT_ENCODING
+    ) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 impl fmt::Debug for Request {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use watchfire_deliver::{Client, ClientConfig, PoolLimits, Request, Spelling, Transport};
 use watchfire_domain::endpoint::Method;
 use watchfire_domain::limit;
 use watchfire_domain::outcome::{Cause, Outcome, SuccessRule};
 
 use crate::receiver::{Receiver, read_request};
-use crate::setup::{answer, client, config, failure, post, send};
+use crate::setup::{answer, client, config, failure, let_the_reactor_look, post, send};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Kept: yes\r\n\r\nok";
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -211,24 +211,27 @@ async fn an_answer_that_ends_its_connection_is_complete() {
 
 #[tokio::test]
 async fn a_connection_the_receiver_closed_while_idle_is_not_used_again() {
-    let (closed, mut is_closed) = mpsc::unbounded_channel();
+    let (close, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (must_close, tell) = (Arc::clone(&close), Arc::clone(&closed));
     let receiver = Receiver::start(move |mut stream| {
-        let closed = closed.clone();
+        let (must_close, tell) = (Arc::clone(&must_close), Arc::clone(&tell));
         async move {
             read_request(&mut stream).await;
             stream.write_all(OK.as_bytes()).await.ok();
+            must_close.notified().await;
             stream.shutdown().await.ok();
-            closed.send(()).ok();
+            tell.notify_one();
+            read_request(&mut stream).await;
         }
     })
     .await;
     let client = client();
     for round in 1..=3 {
         answer(send(&client, &receiver.url()).await);
-        is_closed.recv().await.expect("closed");
-        // The client's own reactor must have seen it too.
-        tokio::task::yield_now().await;
         assert_eq!(receiver.connections(), round);
+        close.notify_one();
+        closed.notified().await;
+        let_the_reactor_look().await;
     }
 }
 

@@ -5,5 +5,8 @@
 //! must not, it is the longest there is.
 
 mod exchange;
+mod guard;
+mod hostile;
 mod receiver;
 mod setup;
+mod tls;
