@@ -34,6 +34,7 @@ mod owed;
 mod record;
 mod recover;
 mod send;
+pub mod service;
 mod timers;
 mod upkeep;
 mod vault;

@@ -1,0 +1,197 @@
+//! Endpoints as somebody typed them.
+
+use std::collections::BTreeMap;
+
+use watchfire_domain::endpoint::{Auth, Method};
+use watchfire_domain::id::{EndpointId, EventType};
+use watchfire_domain::limit;
+use watchfire_domain::secret::SecretText;
+
+use super::super::check::{Faults, deduplicated};
+use super::super::headers;
+use super::super::{Edit, Result};
+use super::OpenEndpoint;
+use crate::Engine;
+
+/// A whole endpoint as somebody typed it.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointInput {
+    pub url: String,
+    pub description: String,
+    pub disabled: bool,
+    /// Empty means all.
+    pub event_types: Vec<String>,
+    /// Empty means all messages.
+    pub channels: Vec<String>,
+    pub uid: Option<String>,
+    pub throttle_rate: Option<u32>,
+    pub metadata: BTreeMap<String, String>,
+    pub version: Option<u32>,
+    /// Used only where the endpoint is created; generated if absent.
+    pub secret: Option<SecretText>,
+    pub extras: Extras,
+}
+
+/// A change of an endpoint as somebody typed it.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointPatch {
+    pub url: Edit<String>,
+    pub description: Edit<String>,
+    pub disabled: Edit<bool>,
+    pub event_types: Edit<Vec<String>>,
+    pub channels: Edit<Vec<String>>,
+    pub uid: Edit<String>,
+    pub throttle_rate: Edit<u32>,
+    pub metadata: Edit<BTreeMap<String, String>>,
+    pub version: Edit<u32>,
+    pub extras: Extras,
+}
+
+/// What clients written for other servers do not know: kept unless it is mentioned, even where
+/// everything else is replaced.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    pub method: Edit<Method>,
+    pub auth: Edit<Auth>,
+    pub ordered: Edit<bool>,
+    pub owner: Edit<String>,
+}
+
+impl EndpointInput {
+    /// A replacement as a change of every field.
+    pub(super) fn into_patch(self) -> EndpointPatch {
+        EndpointPatch {
+            url: Edit::Set(self.url),
+            description: Edit::Set(self.description),
+            disabled: Edit::Set(self.disabled),
+            event_types: Edit::Set(self.event_types),
+            channels: Edit::Set(self.channels),
+            uid: Edit::replace(self.uid),
+            throttle_rate: Edit::replace(self.throttle_rate),
+            metadata: Edit::Set(self.metadata),
+            version: self.version.map_or(Edit::Keep, Edit::Set),
+            extras: self.extras,
+        }
+    }
+}
+
+impl EndpointPatch {
+    /// The endpoint after the change. `faults` may hold what was found wrong before.
+    pub(super) fn applied_to(
+        self,
+        mut old: OpenEndpoint,
+        engine: &Engine,
+        mut faults: Faults,
+    ) -> Result<OpenEndpoint> {
+        let identity = &mut old.stored.endpoint.identity;
+        match self.uid {
+            Edit::Keep => {}
+            Edit::Clear => identity.uid = None,
+            Edit::Set(uid) => identity.uid = faults.uid("uid", Some(uid), EndpointId::PREFIX),
+        }
+        identity.updated_at = engine.clock().now();
+        let settings = &mut old.stored.endpoint.settings;
+        match self.url {
+            Edit::Keep => {}
+            Edit::Clear => faults.add("url", "must not be null"),
+            Edit::Set(url) => {
+                settings.url = checked_url(engine, &url, &mut faults).unwrap_or_default();
+            }
+        }
+        self.description.apply_or_default(&mut settings.description);
+        self.disabled.apply_or_default(&mut settings.disabled);
+        let subscription = &mut settings.subscription;
+        self.event_types
+            .map(deduplicated)
+            .apply_or_default(&mut subscription.event_types);
+        self.channels
+            .map(deduplicated)
+            .apply_or_default(&mut subscription.channels);
+        self.throttle_rate.apply(&mut settings.throttle_rate);
+        self.metadata.apply_or_default(&mut settings.metadata);
+        if let Edit::Set(version) = self.version {
+            settings.version = version;
+        }
+        self.extras.method.apply(&mut settings.method);
+        self.extras.ordered.apply(&mut settings.ordered);
+        self.extras.owner.apply(&mut settings.owner);
+        self.extras.auth.apply_or_default(&mut old.secrets.auth);
+        check(&old, &mut faults);
+        faults.finish()?;
+        Ok(old)
+    }
+}
+
+fn checked_url(engine: &Engine, url: &str, faults: &mut Faults) -> Option<String> {
+    if url.chars().count() > limit::URL_CHARS_MAX {
+        let max = limit::URL_CHARS_MAX;
+        faults.add("url", format_args!("may have at most {max} characters"));
+        return None;
+    }
+    faults.keep("url", engine.check_url(url, false))
+}
+
+fn check(endpoint: &OpenEndpoint, faults: &mut Faults) {
+    let settings = &endpoint.stored.endpoint.settings;
+    faults.chars(
+        "description",
+        &settings.description,
+        0,
+        limit::DESCRIPTION_CHARS_MAX,
+    );
+    faults.rate("throttleRate", settings.throttle_rate);
+    faults.texts("metadata", &settings.metadata);
+    faults.channels(
+        "channels",
+        &settings.subscription.channels,
+        limit::CHANNELS_PER_ENDPOINT_MAX,
+    );
+    if settings.version == 0 {
+        faults.add("version", "must be at least 1");
+    }
+    if let Some(owner) = &settings.owner {
+        faults.chars("owner", owner, 1, limit::NAME_CHARS_MAX);
+    }
+    check_event_types(&settings.subscription.event_types, faults);
+    check_auth(&endpoint.secrets.auth, faults);
+}
+
+fn check_event_types(names: &[String], faults: &mut Faults) {
+    if names.len() > limit::EVENT_TYPES_PER_ENDPOINT_MAX {
+        let max = limit::EVENT_TYPES_PER_ENDPOINT_MAX;
+        faults.add(
+            "eventTypes",
+            format_args!("may have at most {max} items; use a prefix such as threat.*"),
+        );
+        return;
+    }
+    for (index, name) in names.iter().enumerate() {
+        let plain = name.strip_suffix('*').unwrap_or(name);
+        let all = plain.is_empty() && !name.is_empty();
+        if let (false, Err(reason)) = (all, plain.parse::<EventType>()) {
+            faults.add_at("eventTypes", format!("[{index}]"), reason);
+        }
+    }
+}
+
+fn check_auth(auth: &Auth, faults: &mut Faults) {
+    let fault = match auth {
+        Auth::None => None,
+        Auth::Basic { username, .. } if username.contains(':') => {
+            Some("a user name must not contain a colon")
+        }
+        Auth::Basic { username, password } => {
+            header_fault(username).or_else(|| header_fault(password.expose()))
+        }
+        Auth::Bearer { token } => header_fault(token.expose()),
+        Auth::Header { name, value } => headers::fault_of(name, value.expose()),
+    };
+    if let Some(fault) = fault {
+        faults.add("auth", fault);
+    }
+}
+
+/// Credentials travel in a header; they must fit into one.
+fn header_fault(text: &str) -> Option<&'static str> {
+    headers::fault_of("authorization", text)
+}

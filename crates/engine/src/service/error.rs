@@ -1,0 +1,113 @@
+//! Why a service did not do what was asked.
+
+use std::sync::Arc;
+
+use watchfire_domain::limit;
+use watchfire_store::{ApplyError, Conflict, Remembered, StoreError};
+
+use super::check::Fault;
+use crate::{AcceptError, ResendError, VaultError};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a service did not do what was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's input, field by field.
+    #[error("accept the input: {} of its fields are not valid", .0.len())]
+    Invalid(Vec<Fault>),
+    /// There is no such object, or it is another tenant's.
+    #[error("find it")]
+    NotFound,
+    #[error("create it: {0} exists")]
+    Exists(Existing),
+    #[error("add another: there are as many as there may be ({max} {of})")]
+    LimitReached { of: &'static str, max: usize },
+    #[error(
+        "accept it: a payload may have at most {} bytes",
+        limit::PAYLOAD_BYTES_MAX
+    )]
+    TooLarge,
+    /// The message's payload expired or was expunged.
+    #[error("send it again: its payload is gone")]
+    PayloadGone,
+    /// A request with the same idempotency key was answered before.
+    #[error("do it twice: it was done before")]
+    Repeated(Remembered),
+    /// Others changed the object faster than this change could be made.
+    #[error("change it: others change it all the time")]
+    Contended,
+    #[error("accept it: too much is waiting")]
+    Overloaded,
+    #[error("accept it: the server is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// What stands in the way of something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Existing {
+    #[error("an application with this uid")]
+    ApplicationUid,
+    #[error("an endpoint with this uid")]
+    EndpointUid,
+    #[error("an event type with this name")]
+    EventType,
+    #[error("a message with this event id")]
+    EventId,
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<ApplyError> for Error {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Store(error) => error.into(),
+            ApplyError::Conflict(conflict) => conflict.into(),
+        }
+    }
+}
+
+impl From<Conflict> for Error {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::ApplicationUid => Self::Exists(Existing::ApplicationUid),
+            Conflict::EndpointUid => Self::Exists(Existing::EndpointUid),
+            Conflict::EventTypeExists => Self::Exists(Existing::EventType),
+            Conflict::EndpointLimit => Self::LimitReached {
+                of: "endpoints of an application",
+                max: limit::ENDPOINTS_PER_APPLICATION_MAX,
+            },
+            Conflict::Changed => Self::Contended,
+            Conflict::Missing => Self::NotFound,
+            Conflict::Repeated(remembered) => Self::Repeated(remembered),
+        }
+    }
+}
+
+impl From<AcceptError> for Error {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::EventIdTaken(_) => Self::Exists(Existing::EventId),
+            AcceptError::Repeated(remembered) => Self::Repeated(remembered),
+            AcceptError::Overloaded => Self::Overloaded,
+            AcceptError::Stopping => Self::Stopping,
+            AcceptError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ResendError> for Error {
+    fn from(error: ResendError) -> Self {
+        match error {
+            ResendError::Store(error) => error.into(),
+        }
+    }
+}

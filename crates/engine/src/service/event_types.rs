@@ -1,0 +1,243 @@
+//! Event types: the names messages and subscriptions use.
+
+use watchfire_domain::id::{EventType, OrganizationId};
+use watchfire_domain::limit;
+use watchfire_store::{Change, EventTypeRecord, EventTypeSettings, Order, Range};
+
+use super::check::Faults;
+use super::{Edit, Error, Put, Repeatable, Result};
+use crate::Engine;
+
+/// A whole event type as somebody typed it, without its name.
+#[derive(Clone, Debug, Default)]
+pub struct EventTypeInput {
+    pub description: String,
+    pub archived: bool,
+    pub deprecated: bool,
+    pub feature_flag: Option<String>,
+    pub group_name: Option<String>,
+    /// JSON Schemas by version.
+    pub schemas: Option<serde_json::Value>,
+}
+
+/// A change of an event type as somebody typed it.
+#[derive(Clone, Debug, Default)]
+pub struct EventTypePatch {
+    pub description: Edit<String>,
+    pub archived: Edit<bool>,
+    pub deprecated: Edit<bool>,
+    pub feature_flag: Edit<String>,
+    pub group_name: Edit<String>,
+    pub schemas: Edit<serde_json::Value>,
+}
+
+impl From<EventTypeInput> for EventTypePatch {
+    /// A replacement as a change of every field.
+    fn from(input: EventTypeInput) -> Self {
+        Self {
+            description: Edit::Set(input.description),
+            archived: Edit::Set(input.archived),
+            deprecated: Edit::Set(input.deprecated),
+            feature_flag: Edit::replace(input.feature_flag),
+            group_name: Edit::replace(input.group_name),
+            schemas: Edit::replace(input.schemas),
+        }
+    }
+}
+
+impl EventTypePatch {
+    /// The event type after the change.
+    fn applied_to(self, mut old: EventTypeRecord, engine: &Engine) -> Result<EventTypeRecord> {
+        let settings = &mut old.settings;
+        self.description.apply_or_default(&mut settings.description);
+        self.archived.apply_or_default(&mut old.archived);
+        self.deprecated.apply_or_default(&mut settings.deprecated);
+        self.feature_flag.apply(&mut settings.feature_flag);
+        self.group_name.apply(&mut settings.group_name);
+        self.schemas.apply(&mut settings.schemas);
+        let mut faults = Faults::default();
+        faults.chars(
+            "description",
+            &settings.description,
+            0,
+            limit::DESCRIPTION_CHARS_MAX,
+        );
+        for (field, name) in [
+            ("featureFlag", &settings.feature_flag),
+            ("groupName", &settings.group_name),
+        ] {
+            if let Some(name) = name {
+                faults.keep(field, name.parse::<EventType>());
+            }
+        }
+        check_schemas(settings.schemas.as_ref(), &mut faults);
+        faults.finish()?;
+        old.updated_at = engine.clock().now();
+        Ok(old)
+    }
+}
+
+fn check_schemas(schemas: Option<&serde_json::Value>, faults: &mut Faults) {
+    let Some(schemas) = schemas else { return };
+    let Some(versions) = schemas.as_object() else {
+        return faults.add("schemas", "must be an object of JSON Schemas by version");
+    };
+    for (version, schema) in versions {
+        if !schema.is_object() {
+            faults.add_at("schemas", version.clone(), "must be a JSON Schema object");
+        }
+    }
+}
+
+fn blank(name: EventType, engine: &Engine) -> EventTypeRecord {
+    let now = engine.clock().now();
+    EventTypeRecord {
+        name,
+        created_at: now,
+        updated_at: now,
+        archived: false,
+        settings: EventTypeSettings::default(),
+    }
+}
+
+/// Which event types a reader may see.
+#[derive(Clone, Copy, Debug)]
+pub enum Sight<'a> {
+    All,
+    /// Those without a feature flag, and those with one of these.
+    Flags(&'a [String]),
+}
+
+impl Sight<'_> {
+    fn sees(self, event_type: &EventTypeRecord) -> bool {
+        match (self, &event_type.settings.feature_flag) {
+            (Self::Flags(flags), Some(flag)) => flags.contains(flag),
+            (Self::All, _) | (_, None) => true,
+        }
+    }
+}
+
+/// Creates an event type; an archived one of the same name is revived with the new content.
+///
+/// # Errors
+///
+/// [`Error::Exists`] if a live one has the name.
+pub async fn create(
+    engine: &Engine,
+    org: &OrganizationId,
+    name: EventType,
+    input: EventTypeInput,
+    repeatable: Option<Repeatable<'_, EventTypeRecord>>,
+) -> Result<EventTypeRecord> {
+    let made = EventTypePatch::from(input).applied_to(blank(name, engine), engine)?;
+    let remember = repeatable.map(|r| Change::Remember(r.remember(made.updated_at, &made)));
+    let create = Change::CreateEventType {
+        org: org.clone(),
+        event_type: made.clone(),
+    };
+    engine
+        .apply(remember.into_iter().chain([create]).collect())
+        .await?;
+    Ok(made)
+}
+
+/// By name.
+///
+/// What the reader may not see is read past, so that a page is full unless the list ends.
+pub async fn list(
+    engine: &Engine,
+    org: &OrganizationId,
+    sight: Sight<'_>,
+    include_archived: bool,
+    mut range: Range<EventType>,
+) -> Result<Vec<EventTypeRecord>> {
+    let wanted = range.limit;
+    let mut seen = Vec::new();
+    loop {
+        let page = engine
+            .store()
+            .event_types(org, include_archived, range.clone())
+            .await?;
+        let full = page.len() >= range.limit;
+        let last = page.last().map(|event_type| event_type.name.clone());
+        seen.extend(page.into_iter().filter(|event_type| sight.sees(event_type)));
+        seen.truncate(wanted);
+        if !full || seen.len() == wanted {
+            return Ok(seen);
+        }
+        match range.order {
+            Order::Ascending => range.after = last,
+            Order::Descending => range.before = last,
+        }
+    }
+}
+
+pub async fn find(
+    engine: &Engine,
+    org: &OrganizationId,
+    sight: Sight<'_>,
+    name: &EventType,
+) -> Result<EventTypeRecord> {
+    let found = engine.store().event_type(org, name).await?;
+    found
+        .filter(|event_type| sight.sees(event_type))
+        .ok_or(Error::NotFound)
+}
+
+/// Replaces an event type, or creates it.
+pub async fn put(
+    engine: &Engine,
+    org: &OrganizationId,
+    name: EventType,
+    input: EventTypeInput,
+) -> Result<(EventTypeRecord, Put)> {
+    let (old, how) = match engine.store().event_type(org, &name).await? {
+        Some(old) => (old, Put::Updated),
+        None => (blank(name, engine), Put::Created),
+    };
+    Ok((write(engine, org, old, input.into()).await?, how))
+}
+
+pub async fn patch(
+    engine: &Engine,
+    org: &OrganizationId,
+    name: &EventType,
+    patch: EventTypePatch,
+) -> Result<EventTypeRecord> {
+    let old = find(engine, org, Sight::All, name).await?;
+    write(engine, org, old, patch).await
+}
+
+async fn write(
+    engine: &Engine,
+    org: &OrganizationId,
+    old: EventTypeRecord,
+    patch: EventTypePatch,
+) -> Result<EventTypeRecord> {
+    let new = patch.applied_to(old, engine)?;
+    let put = Change::PutEventType {
+        org: org.clone(),
+        event_type: new.clone(),
+    };
+    engine.apply(vec![put]).await?;
+    Ok(new)
+}
+
+/// Takes an event type out of the catalog. It is still listed among the archived ones.
+pub async fn archive(engine: &Engine, org: &OrganizationId, name: &EventType) -> Result<()> {
+    let archived = EventTypePatch {
+        archived: Edit::Set(true),
+        ..EventTypePatch::default()
+    };
+    patch(engine, org, name, archived).await.map(drop)
+}
+
+/// Removes an event type for good.
+pub async fn remove(engine: &Engine, org: &OrganizationId, name: &EventType) -> Result<()> {
+    find(engine, org, Sight::All, name).await?;
+    let delete = Change::DeleteEventType {
+        org: org.clone(),
+        name: name.clone(),
+    };
+    Ok(engine.apply(vec![delete]).await?)
+}

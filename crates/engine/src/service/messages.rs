@@ -1,0 +1,303 @@
+//! Messages: the events that were accepted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use watchfire_domain::id::{EventType, MessageId, Uid};
+use watchfire_domain::limit;
+use watchfire_domain::message::{Details, Message, RawBody, Urgency};
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{EndpointRef, MessageFilter, MessageRef, Range, StoredMessage};
+
+use super::check::{Faults, deduplicated};
+use super::{Error, Once, Result};
+use crate::{Audience, Engine, NewEvent, Snapshot};
+
+/// An event as somebody typed it.
+#[derive(Clone, Debug)]
+pub struct MessageInput {
+    pub event_type: EventType,
+    pub event_id: Option<Uid>,
+    /// One JSON object.
+    pub payload: Bytes,
+    pub record_key: Option<String>,
+    pub urgency: Option<Urgency>,
+    pub channels: Vec<String>,
+    pub tags: Vec<String>,
+    pub deliver_at: Option<Timestamp>,
+    /// The default retention if absent.
+    pub payload_retention: Option<Duration>,
+    pub raw_body: Option<RawBody>,
+}
+
+impl MessageInput {
+    pub fn new(event_type: EventType, payload: Bytes) -> Self {
+        Self {
+            event_type,
+            event_id: None,
+            payload,
+            record_key: None,
+            urgency: None,
+            channels: Vec::new(),
+            tags: Vec::new(),
+            deliver_at: None,
+            payload_retention: None,
+            raw_body: None,
+        }
+    }
+
+    fn check(&mut self) -> Result<()> {
+        let raw = self.raw_body.as_ref().map_or(0, |raw| raw.body.len());
+        if self.payload.len().max(raw) > limit::PAYLOAD_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        let mut faults = Faults::default();
+        check_payload(&self.payload, &mut faults);
+        if let Some(uid) = &self.event_id {
+            let prefix = MessageId::PREFIX;
+            if uid.as_str().starts_with(prefix) {
+                faults.add(
+                    "eventId",
+                    watchfire_domain::id::InvalidName::ReservedPrefix(prefix),
+                );
+            }
+        }
+        if let Some(record) = &self.record_key {
+            faults.chars("recordKey", record, 1, limit::RECORD_KEY_CHARS_MAX);
+        }
+        if !self.channels.is_empty() {
+            self.channels = deduplicated(std::mem::take(&mut self.channels));
+            faults.channels("channels", &self.channels, limit::CHANNELS_PER_MESSAGE_MAX);
+        }
+        if !self.tags.is_empty() {
+            self.tags = deduplicated(std::mem::take(&mut self.tags));
+            faults.channels("tags", &self.tags, limit::CHANNELS_PER_MESSAGE_MAX);
+        }
+        faults.finish()
+    }
+
+    fn into_event(self, id: MessageId, now: Timestamp, audience: Audience) -> NewEvent {
+        NewEvent {
+            id,
+            accepted_at: now,
+            event_type: self.event_type,
+            event_id: self.event_id,
+            payload: self.payload,
+            record_key: self.record_key,
+            urgency: self.urgency,
+            details: Details {
+                channels: self.channels,
+                tags: self.tags,
+                raw_body: self.raw_body,
+                deliver_at: self.deliver_at,
+                payload_expires_at: self.payload_retention.map(|retention| now + retention),
+                schema_faults: Vec::new(),
+            },
+            remember: None,
+            audience,
+        }
+    }
+}
+
+fn check_payload(payload: &[u8], faults: &mut Faults) {
+    if payload.first() != Some(&b'{') {
+        faults.add("payload", "must be a JSON object");
+    } else if is_nested_deeper(payload, limit::JSON_DEPTH_MAX) {
+        let max = limit::JSON_DEPTH_MAX;
+        faults.add("payload", format_args!("may be nested at most {max} deep"));
+    }
+}
+
+/// Whether valid JSON is nested more than `max` levels deep.
+fn is_nested_deeper(json: &[u8], max: usize) -> bool {
+    let opens = |byte: &u8| matches!(byte, b'{' | b'[');
+    // Almost every payload has too few brackets to be deep, and counting is fast.
+    if json.iter().filter(|byte| opens(byte)).count() <= max {
+        return false;
+    }
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > max {
+            return true;
+        }
+    }
+    false
+}
+
+/// Accepts an event for an application: on disk when it returns.
+///
+/// A repetition of a request that was accepted answers the message of the first.
+///
+/// # Errors
+///
+/// [`Error::Exists`] if another message has its event id, [`Error::Repeated`] if another request
+/// used the same idempotency key.
+pub async fn create(
+    engine: &Engine,
+    app: &Arc<Snapshot>,
+    input: MessageInput,
+    once: Option<Once>,
+) -> Result<Arc<Message>> {
+    accept(engine, app, input, Audience::Subscribers, once).await
+}
+
+async fn accept(
+    engine: &Engine,
+    app: &Arc<Snapshot>,
+    mut input: MessageInput,
+    audience: Audience,
+    once: Option<Once>,
+) -> Result<Arc<Message>> {
+    input.check()?;
+    let now = engine.clock().now();
+    let id = MessageId::new(now, engine.entropy());
+    let mut event = input.into_event(id, now, audience);
+    event.remember = once.map(|once| once.remember(now, id.ksuid().as_bytes().to_vec()));
+    match engine.accept(app, event).await.map_err(Error::from) {
+        Ok(accepted) => Ok(accepted.message),
+        Err(error) => first_answer(engine, app, error, once).await,
+    }
+}
+
+/// The message of the first request, if this one repeats it.
+async fn first_answer(
+    engine: &Engine,
+    app: &Snapshot,
+    error: Error,
+    once: Option<Once>,
+) -> Result<Arc<Message>> {
+    let Some(once) = once else { return Err(error) };
+    let remembered = match error {
+        Error::Repeated(remembered) => remembered,
+        // A repetition has the event id of the first as well.
+        Error::Exists(super::Existing::EventId) => {
+            let now = engine.clock().now();
+            engine
+                .store()
+                .remembered(once.key, now)
+                .await?
+                .ok_or(error)?
+        }
+        error => return Err(error),
+    };
+    let id = <[u8; watchfire_domain::id::BYTES]>::try_from(remembered.answer.as_slice());
+    match id {
+        Ok(id) if remembered.request == once.request => {
+            let id = MessageId::from_ksuid(watchfire_domain::id::Ksuid::from_bytes(id));
+            Ok(find(engine, app, &MessageRef::Id(id)).await?.message)
+        }
+        _ => Err(Error::Repeated(remembered)),
+    }
+}
+
+/// Sends an example of an event type to one endpoint, whatever it subscribes to.
+pub async fn send_example(
+    engine: &Engine,
+    app: &Arc<Snapshot>,
+    reference: &EndpointRef,
+    event_type: EventType,
+    once: Option<Once>,
+) -> Result<Arc<Message>> {
+    let stored = engine.store().endpoint(app.stored.key, reference).await?;
+    let endpoint = stored.ok_or(Error::NotFound)?.key;
+    let payload = example_of(engine, app, &event_type).await?;
+    let input = MessageInput::new(event_type, payload);
+    accept(engine, app, input, Audience::Only(endpoint), once).await
+}
+
+/// The event type with which anyone may try an endpoint.
+const PING: &str = "svix.ping";
+
+async fn example_of(engine: &Engine, app: &Snapshot, event_type: &EventType) -> Result<Bytes> {
+    if event_type.as_str() == PING {
+        return Ok(Bytes::from_static(br#"{"success":true}"#));
+    }
+    let stored = engine
+        .store()
+        .event_type(&app.stored.org, event_type)
+        .await?;
+    let schemas = stored.and_then(|record| record.settings.schemas);
+    let Some(example) = schemas.as_ref().and_then(example_in) else {
+        let mut faults = Faults::default();
+        faults.add("eventType", "no event type of this name has an example");
+        return Err(faults.into_error());
+    };
+    Ok(example.to_string().into())
+}
+
+/// The first example of the newest schema.
+fn example_in(schemas: &serde_json::Value) -> Option<&serde_json::Value> {
+    let by_version = |(version, _): &(&String, _)| version.parse::<u32>().unwrap_or(0);
+    let (_, newest) = schemas.as_object()?.iter().max_by_key(by_version)?;
+    newest
+        .get("examples")?
+        .get(0)
+        .filter(|example| example.is_object())
+}
+
+pub async fn find(
+    engine: &Engine,
+    app: &Snapshot,
+    reference: &MessageRef,
+) -> Result<StoredMessage> {
+    let found = engine.store().message(app.stored.key, reference).await?;
+    found.ok_or(Error::NotFound)
+}
+
+pub async fn list(
+    engine: &Engine,
+    app: &Snapshot,
+    filter: &MessageFilter,
+    range: Range<MessageId>,
+) -> Result<Vec<StoredMessage>> {
+    Ok(engine
+        .store()
+        .messages(app.stored.key, filter, range)
+        .await?)
+}
+
+/// Removes a message's payload; its attempts stay.
+pub async fn expunge(engine: &Engine, app: &Snapshot, reference: &MessageRef) -> Result<()> {
+    let message = find(engine, app, reference).await?;
+    Ok(engine
+        .store()
+        .expunge_payload(app.stored.key, message.seq)
+        .await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> String {
+        format!(
+            "{{\"a\":{}{}}}",
+            "[".repeat(depth - 1),
+            "]".repeat(depth - 1)
+        )
+    }
+
+    #[test]
+    fn depth_has_a_limit() {
+        let max = limit::JSON_DEPTH_MAX;
+        assert!(!is_nested_deeper(nested(max).as_bytes(), max));
+        assert!(is_nested_deeper(nested(max + 1).as_bytes(), max));
+    }
+
+    #[test]
+    fn brackets_in_texts_are_not_depth() {
+        let text = format!(r#"{{"a":"\"{}","b":[]}}"#, "[".repeat(500));
+        assert!(!is_nested_deeper(text.as_bytes(), 2));
+        let wide = format!("[{}[]]", "[],".repeat(500));
+        assert!(!is_nested_deeper(wide.as_bytes(), 2));
+    }
+}

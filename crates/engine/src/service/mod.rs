@@ -1,0 +1,35 @@
+//! What people and programs may ask of the server: the one place the HTTP API, the dashboard and
+//! the command line go through.
+//!
+//! A service takes an input as somebody typed it, checks it against every limit, changes the
+//! store through the engine (so that this node's caches are fresh when it returns) and answers
+//! with stored objects. It knows no HTTP: field names in [`Fault`]s are those of the inputs.
+//!
+//! Every function takes the owner (organization or application) of what it touches, so that no
+//! object of another tenant can be reached by its id.
+
+pub mod applications;
+pub mod attempts;
+mod check;
+mod edit;
+pub mod endpoints;
+mod error;
+pub mod event_types;
+pub mod headers;
+pub mod messages;
+mod once;
+
+pub use check::Fault;
+pub use edit::Edit;
+pub use error::{Error, Existing, Result};
+pub use once::{Once, Repeatable};
+
+/// Whether a put made the object or replaced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    Created,
+    Updated,
+}
+
+/// Times a read-modify-write is tried again because somebody else wrote in between.
+const UPDATE_TRIES_MAX: usize = 5;
