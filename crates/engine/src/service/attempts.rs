@@ -1,18 +1,17 @@
 //! Attempts and deliveries: what became of messages.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AttemptFilter, AttemptedMessage, DeliveryView, EndpointCounts, EndpointKey, EndpointRef,
-    MessageRef, Range, StoredAttempt, StoredEndpoint,
+    AttemptFilter, AttemptedMessage, Change, DeliveryView, EndpointCounts, EndpointKey,
+    EndpointRef, MessageRef, Range, StoredAttempt, StoredEndpoint,
 };
 
 use super::endpoints::{self, OpenEndpoint};
 use super::messages;
-use super::{Error, Result};
+use super::{Error, Repeatable, Result};
 use crate::{Engine, Snapshot};
 
 /// An attempt with the id of the endpoint it went to.
@@ -177,23 +176,41 @@ pub async fn messages_to(
 
 /// Makes a new delivery of a message to an endpoint, due now.
 ///
+/// The answer is remembered after the delivery is owed: if the process dies in between, a
+/// repetition makes the delivery again rather than never.
+///
 /// # Errors
 ///
 /// [`Error::PayloadGone`] if there is nothing left to send.
 pub async fn resend(
     engine: &Engine,
-    app: &Arc<Snapshot>,
+    app: &Snapshot,
     message: &MessageRef,
     reference: &EndpointRef,
+    repeatable: Option<Repeatable<'_, ()>>,
 ) -> Result<()> {
+    let now = engine.clock().now();
+    if let Some(repeatable) = &repeatable {
+        let first = engine.store().remembered(repeatable.once.key, now).await?;
+        first.map_or(Ok(()), |first| Err(Error::Repeated(first)))?;
+    }
     let message = messages::find(engine, app, message).await?;
     let endpoint = endpoint_row(engine, app, reference).await?;
     if message.message.payload.is_none() {
         return Err(Error::PayloadGone);
     }
-    Ok(engine
+    engine
         .resend(app.stored.key, endpoint.key, message.seq)
-        .await?)
+        .await?;
+    let Some(repeatable) = repeatable else {
+        return Ok(());
+    };
+    let remember = Change::Remember(repeatable.remember(now, &()));
+    match engine.apply(vec![remember]).await.map_err(Error::from) {
+        // The same request at the same moment; one delivery is owed, whoever made it.
+        Ok(()) | Err(Error::Repeated(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Counts of an endpoint's deliveries.

@@ -1,4 +1,4 @@
-//! A change of one field.
+//! Changes of what is stored.
 
 /// What a patch says about a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,16 @@ impl<T> Edit<T> {
         }
     }
 }
+
+/// Whether a put made the object or replaced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    Created,
+    Updated,
+}
+
+/// Times a read-modify-write is tried again because somebody else wrote in between.
+pub(super) const UPDATE_TRIES_MAX: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use watchfire_domain::limit;
 use watchfire_store::{ApplyError, Conflict, Remembered, StoreError};
 
 use super::check::Fault;
-use crate::{AcceptError, ResendError, VaultError};
+use crate::{AcceptError, VaultError};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -100,14 +100,6 @@ impl From<AcceptError> for Error {
             AcceptError::Overloaded => Self::Overloaded,
             AcceptError::Stopping => Self::Stopping,
             AcceptError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-impl From<ResendError> for Error {
-    fn from(error: ResendError) -> Self {
-        match error {
-            ResendError::Store(error) => error.into(),
         }
     }
 }

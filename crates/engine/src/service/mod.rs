@@ -20,16 +20,7 @@ pub mod messages;
 mod once;
 
 pub use check::Fault;
-pub use edit::Edit;
+use edit::UPDATE_TRIES_MAX;
+pub use edit::{Edit, Put};
 pub use error::{Error, Existing, Result};
 pub use once::{Once, Repeatable};
-
-/// Whether a put made the object or replaced it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    Created,
-    Updated,
-}
-
-/// Times a read-modify-write is tried again because somebody else wrote in between.
-const UPDATE_TRIES_MAX: usize = 5;

@@ -128,7 +128,7 @@ fn checked_url(engine: &Engine, url: &str, faults: &mut Faults) -> Option<String
         faults.add("url", format_args!("may have at most {max} characters"));
         return None;
     }
-    faults.keep("url", engine.check_url(url, false))
+    faults.keep("url", engine.check_url(url))
 }
 
 fn check(endpoint: &OpenEndpoint, faults: &mut Faults) {

@@ -1,0 +1,141 @@
+//! The permissions a route can ask for, each an extractor.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use watchfire_domain::id::{ApplicationId, OrganizationId};
+use watchfire_engine::Snapshot;
+use watchfire_engine::service::applications;
+use watchfire_engine::service::event_types::Sight;
+use watchfire_store::ApplicationRef;
+
+use super::{Caller, Reach};
+use crate::error::{ApiError, ApiResult, Code};
+use crate::state::ApiState;
+
+/// All of an organization.
+pub(crate) struct Org(pub(crate) OrganizationId);
+
+/// The application in the path: its own token, or its organization's.
+pub(crate) struct App {
+    pub(crate) org: OrganizationId,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// The application in the path, which must exist; an organization's token only.
+pub(crate) struct OrgApp {
+    pub(crate) org: OrganizationId,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// An organization's token, and the name of an application that may not exist yet.
+pub(crate) struct OrgFor {
+    pub(crate) org: OrganizationId,
+    pub(crate) reference: ApplicationRef,
+}
+
+/// What everyone in an organization may read.
+pub(crate) struct ReadAll {
+    pub(crate) org: OrganizationId,
+    caller: Arc<Caller>,
+}
+
+impl ReadAll {
+    pub(crate) fn sight(&self) -> Sight<'_> {
+        match self.caller.reach {
+            Reach::Everything => Sight::All,
+            Reach::Only(_) => Sight::Flags(&self.caller.feature_flags),
+        }
+    }
+}
+
+fn caller(parts: &Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
+    state.authenticator().caller(&parts.headers, state.now())
+}
+
+fn organization(parts: &Parts, state: &ApiState) -> ApiResult<OrganizationId> {
+    let caller = caller(parts, state)?;
+    match caller.reach {
+        Reach::Everything => Ok(caller.org.clone()),
+        Reach::Only(_) => Err(Code::InsufficientAccess.into()),
+    }
+}
+
+/// The application the path names.
+async fn application_in(parts: &mut Parts, state: &ApiState) -> ApiResult<ApplicationRef> {
+    let params = RawPathParams::from_request_parts(parts, state).await;
+    let params = params.map_err(|error| ApiError::new(Code::Generic, error.body_text()))?;
+    let text = params
+        .iter()
+        .find(|(name, _)| *name == "app_id")
+        .map(|(_, text)| text);
+    text.and_then(application_ref)
+        .ok_or_else(|| Code::NotFound.into())
+}
+
+/// A text that can't name an application names none.
+fn application_ref(text: &str) -> Option<ApplicationRef> {
+    if text.starts_with(ApplicationId::PREFIX) {
+        text.parse().ok().map(ApplicationRef::Id)
+    } else {
+        text.parse().ok().map(ApplicationRef::Uid)
+    }
+}
+
+impl FromRequestParts<ApiState> for Org {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        organization(parts, state).map(Self)
+    }
+}
+
+impl FromRequestParts<ApiState> for App {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let caller = caller(parts, state)?;
+        let reference = application_in(parts, state).await?;
+        let snapshot = applications::find(state.engine(), &caller.org, &reference).await?;
+        match caller.reach {
+            Reach::Only(id) if id != snapshot.stored.application.id => Err(Code::NotFound.into()),
+            Reach::Only(_) | Reach::Everything => Ok(Self {
+                org: caller.org.clone(),
+                snapshot,
+            }),
+        }
+    }
+}
+
+impl FromRequestParts<ApiState> for OrgApp {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let OrgFor { org, reference } = OrgFor::from_request_parts(parts, state).await?;
+        let snapshot = applications::find(state.engine(), &org, &reference).await?;
+        Ok(Self { org, snapshot })
+    }
+}
+
+impl FromRequestParts<ApiState> for OrgFor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let org = organization(parts, state)?;
+        let reference = application_in(parts, state).await?;
+        Ok(Self { org, reference })
+    }
+}
+
+impl FromRequestParts<ApiState> for ReadAll {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let caller = caller(parts, state)?;
+        Ok(Self {
+            org: caller.org.clone(),
+            caller,
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! Tokens: minting them, and what their claims mean.
+
+use std::time::Duration;
+
+use subtle::ConstantTimeEq as _;
+use watchfire_domain::id::{ApplicationId, OrganizationId};
+use watchfire_domain::secret::SecretText;
+use watchfire_domain::time::Timestamp;
+
+use super::jwt::{Claims, Keys};
+use super::{Caller, Reach};
+use crate::error::{ApiError, ApiResult, Code};
+
+/// The organization of a server that has only one; the Svix server's default as well.
+pub const DEFAULT_ORGANIZATION: &str = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
+
+const ORGANIZATION_PREFIX: &str = "org_";
+const ISSUER: &str = "watchfire";
+/// An organization's token is configuration: it lives as long as an installation.
+const ORGANIZATION_LIFE: Duration = Duration::from_hours(24 * 365 * 10);
+/// An application's token is a session of one customer.
+pub(crate) const APPLICATION_LIFE: Duration = Duration::from_hours(24 * 28);
+/// Clocks of those who mint tokens may differ from ours by this much.
+const SKEW: Duration = Duration::from_mins(1);
+
+/// Mints and verifies tokens with one secret.
+pub struct Tokens {
+    secret: SecretText,
+    keys: Keys,
+}
+
+impl Tokens {
+    pub fn new(secret: &SecretText) -> Self {
+        Self {
+            secret: secret.clone(),
+            keys: Keys::new(secret.expose().as_bytes()),
+        }
+    }
+
+    /// A token for all of an organization.
+    pub fn for_organization(&self, org: &OrganizationId, now: Timestamp) -> String {
+        self.keys.sign(&Claims {
+            sub: Some(org.to_string()),
+            ..lasting(now, ORGANIZATION_LIFE)
+        })
+    }
+
+    /// A token for one application; it sees event types without a feature flag or with one of
+    /// these.
+    pub fn for_application(
+        &self,
+        org: &OrganizationId,
+        app: ApplicationId,
+        feature_flags: Vec<String>,
+        now: Timestamp,
+    ) -> String {
+        self.keys.sign(&Claims {
+            sub: Some(app.to_string()),
+            org: Some(org.to_string()),
+            feature_flags,
+            ..lasting(now, APPLICATION_LIFE)
+        })
+    }
+
+    /// Whom a token speaks for, and from when on it is not valid any more.
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> ApiResult<(Caller, Timestamp)> {
+        let claims = self
+            .keys
+            .verify(token)
+            .ok_or_else(|| self.not_a_token(token))?;
+        let until = claims.exp.map_or(Timestamp::MAX, |exp| instant(exp) + SKEW);
+        let from = claims.nbf.map_or(Timestamp::MIN, |nbf| instant(nbf) - SKEW);
+        if now < from || now >= until {
+            return Err(Code::AuthenticationFailed.into());
+        }
+        Ok((caller(claims)?, until))
+    }
+
+    fn not_a_token(&self, token: &str) -> ApiError {
+        let secret = self.secret.expose().as_bytes();
+        if bool::from(secret.ct_eq(token.as_bytes())) {
+            return ApiError::new(
+                Code::AuthenticationFailed,
+                "Invalid token. This is the secret that signs tokens, not a token: mint one with \
+                 `watchfire token` and send that.",
+            );
+        }
+        Code::AuthenticationFailed.into()
+    }
+}
+
+fn lasting(now: Timestamp, life: Duration) -> Claims {
+    Claims {
+        iat: Some(seconds(now)),
+        nbf: Some(seconds(now)),
+        exp: Some(seconds(now + life)),
+        iss: Some(ISSUER.into()),
+        ..Claims::default()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds stay far below 2^53")]
+fn seconds(at: Timestamp) -> f64 {
+    at.unix_seconds() as f64
+}
+
+/// Saturates; what is not a number lies in the past.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a cast from float saturates"
+)]
+fn instant(seconds: f64) -> Timestamp {
+    Timestamp::from_unix_micros((seconds * 1_000_000.0) as i64)
+}
+
+fn caller(claims: Claims) -> ApiResult<Caller> {
+    let no_subject = || ApiError::new(Code::AuthenticationFailed, "Invalid token (missing `sub`).");
+    let subject = claims.sub.ok_or_else(no_subject)?;
+    let Some(org) = claims.org else {
+        return Ok(Caller {
+            org: organization(&subject).ok_or(Code::BadSubject)?,
+            reach: Reach::Everything,
+            feature_flags: claims.feature_flags,
+        });
+    };
+    let bad = |claim: &str, kind: &str| {
+        ApiError::new(
+            Code::BadToken,
+            format!("`{claim}` is not a valid {kind} id"),
+        )
+    };
+    Ok(Caller {
+        org: organization(&org).ok_or_else(|| bad("org", "organization"))?,
+        reach: Reach::Only(subject.parse().map_err(|_| bad("sub", "application"))?),
+        feature_flags: claims.feature_flags,
+    })
+}
+
+fn organization(text: &str) -> Option<OrganizationId> {
+    text.strip_prefix(ORGANIZATION_PREFIX)
+        .filter(|rest| !rest.is_empty())?;
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens() -> Tokens {
+        Tokens::new(&SecretText::new("secret".into()))
+    }
+
+    fn code_of(claims: &Claims) -> Option<Code> {
+        let tokens = tokens();
+        match tokens.verify(&tokens.keys.sign(claims), Timestamp::EPOCH) {
+            Err(ApiError::Coded { code, .. }) => Some(code),
+            Err(ApiError::Invalid(_)) => panic!("a token has no fields"),
+            Ok(_) => None,
+        }
+    }
+
+    fn claims(sub: Option<&str>, org: Option<&str>) -> Claims {
+        Claims {
+            sub: sub.map(Into::into),
+            org: org.map(Into::into),
+            ..Claims::default()
+        }
+    }
+
+    #[test]
+    fn a_minted_token_speaks_for_its_owner_until_it_expires() {
+        let org: OrganizationId = DEFAULT_ORGANIZATION.parse().expect("valid");
+        let token = tokens().for_organization(&org, Timestamp::EPOCH);
+        let (caller, until) = tokens().verify(&token, Timestamp::EPOCH).expect("valid");
+        assert_eq!((caller.org, caller.reach), (org, Reach::Everything));
+        assert_eq!(until, Timestamp::EPOCH + ORGANIZATION_LIFE + SKEW);
+        assert!(tokens().verify(&token, until).is_err());
+        assert!(
+            tokens()
+                .verify(&token, until - Duration::from_micros(1))
+                .is_ok()
+        );
+        let early = Timestamp::EPOCH - SKEW - Duration::from_secs(1);
+        assert!(tokens().verify(&token, early).is_err());
+    }
+
+    #[test]
+    fn claims_that_name_no_owner_are_told_apart() {
+        let app = "app_000000000000000000000000000";
+        assert_eq!(code_of(&claims(Some(app), Some("org_a"))), None);
+        assert_eq!(
+            code_of(&claims(None, None)),
+            Some(Code::AuthenticationFailed)
+        );
+        assert_eq!(
+            code_of(&claims(None, Some("org_a"))),
+            Some(Code::AuthenticationFailed)
+        );
+        assert_eq!(code_of(&claims(Some("a"), None)), Some(Code::BadSubject));
+        assert_eq!(code_of(&claims(Some(app), None)), Some(Code::BadSubject));
+        assert_eq!(code_of(&claims(Some(app), Some("a"))), Some(Code::BadToken));
+        assert_eq!(
+            code_of(&claims(Some("a"), Some("org_a"))),
+            Some(Code::BadToken)
+        );
+    }
+
+    #[test]
+    fn whoever_sends_the_secret_is_told_so() {
+        let detail = |token: &str| match tokens().verify(token, Timestamp::EPOCH) {
+            Err(ApiError::Coded { detail, .. }) => detail,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(detail("nonsense"), "Invalid token");
+        assert!(detail("secret").contains("watchfire token"));
+    }
+}

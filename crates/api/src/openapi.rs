@@ -1,0 +1,78 @@
+//! The OpenAPI document, made from the handlers.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder, content::ContentBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema as _};
+
+use crate::error::{HttpErrorOut, ValidationErrorItem, ValidationErrorOut};
+
+/// The document as JSON: what `/api/v1/openapi.json` answers.
+pub fn document() -> String {
+    let document = crate::routes::collected().into_openapi();
+    document
+        .to_pretty_json()
+        .expect("the document is plain data with text keys")
+}
+
+/// The parts of the document that are not collected from handlers.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Watchfire API",
+        description = "Delivers security events as webhooks. Compatible with the Svix server's \
+            API: its clients work unchanged. What it does not have is optional.",
+    ),
+    components(schemas(HttpErrorOut, ValidationErrorOut, ValidationErrorItem)),
+    modifiers(&BearerToken),
+    security(("HTTPBearer" = []))
+)]
+pub(crate) struct Frame;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token in the `Authorization` header"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("HTTPBearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The errors every route can answer.
+pub(crate) struct Errors;
+
+const CODED: &[(&str, &str)] = &[
+    ("400", "Bad Request"),
+    ("401", "Unauthorized"),
+    ("403", "Forbidden"),
+    ("404", "Not Found"),
+    ("409", "Conflict"),
+    ("413", "Payload Too Large"),
+    ("500", "Internal Server Error"),
+    ("503", "Service Unavailable"),
+];
+
+impl IntoResponses for Errors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let coded = CODED
+            .iter()
+            .map(|(status, title)| (*status, *title, HttpErrorOut::name()));
+        let invalid = ("422", "Validation Error", ValidationErrorOut::name());
+        let response = |(status, title, schema): (&str, &str, std::borrow::Cow<'static, str>)| {
+            let content = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name(schema)))
+                .build();
+            let response = ResponseBuilder::new()
+                .description(title)
+                .content("application/json", content)
+                .build();
+            (status.to_owned(), RefOr::T(response))
+        };
+        coded.chain([invalid]).map(response).collect()
+    }
+}

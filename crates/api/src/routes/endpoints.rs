@@ -1,0 +1,249 @@
+//! Endpoints: where an application's messages go.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use watchfire_domain::id::EndpointId;
+use watchfire_domain::time::Timestamp;
+use watchfire_engine::service::endpoints::{self, OpenEndpoint};
+use watchfire_engine::service::{Repeatable, attempts, messages};
+use watchfire_store::{EndpointRef, Order};
+
+use super::applications::put_status;
+use crate::auth::{App, OrgApp};
+use crate::error::{ApiError, ApiResult, Code};
+use crate::extract::{Body, Params, json, to_json};
+use crate::once::{replay, written};
+use crate::openapi::Errors;
+use crate::page::{ListResponse, OrderQuery, Page, PageQuery};
+use crate::state::ApiState;
+use crate::wire::endpoint::{EndpointIn, EndpointOut, EndpointPatchIn, EndpointStats};
+use crate::wire::message::{Content, EventExampleIn, MessageOut};
+
+/// The endpoint a path names.
+#[derive(Deserialize)]
+pub(super) struct EndpointPath {
+    endpoint_id: String,
+}
+
+impl EndpointPath {
+    pub(super) fn reference(&self) -> ApiResult<EndpointRef> {
+        endpoint_ref(&self.endpoint_id).ok_or_else(|| Code::NotFound.into())
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.endpoint_id
+    }
+}
+
+/// A text that can't name an endpoint names none.
+pub(super) fn endpoint_ref(text: &str) -> Option<EndpointRef> {
+    if text.starts_with(EndpointId::PREFIX) {
+        text.parse().ok().map(EndpointRef::Id)
+    } else {
+        text.parse().ok().map(EndpointRef::Uid)
+    }
+}
+
+fn out(api: &ApiState, endpoint: &OpenEndpoint) -> EndpointOut {
+    EndpointOut::new(endpoint, api.fingerprints())
+}
+
+/// Lists an application's endpoints
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/endpoint", operation_id = "v1.endpoint.list",
+    tag = "Endpoint", params(("app_id" = String, Path), PageQuery, OrderQuery),
+    responses((status = 200, body = ListResponse<EndpointOut>), Errors),
+)]
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    app: App,
+    Params(query): Params<PageQuery>,
+    Params(order): Params<OrderQuery>,
+) -> ApiResult<Response> {
+    let page = Page::new(&query, order.or(Order::Descending))?;
+    let found = endpoints::list(api.engine(), &app.snapshot, page.range()).await?;
+    let id = |endpoint: &OpenEndpoint| endpoint.stored.endpoint.identity.id.to_string();
+    let answer = page.answer(found, id, |endpoint| out(&api, &endpoint));
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// Creates an endpoint
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/endpoint", operation_id = "v1.endpoint.create",
+    tag = "Endpoint",
+    params(("app_id" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    request_body = EndpointIn, responses((status = 201, body = EndpointOut), Errors),
+)]
+pub(super) async fn create(
+    State(api): State<ApiState>,
+    app: App,
+    body: Body,
+) -> ApiResult<Response> {
+    let input = body.parse::<EndpointIn>()?.into_input()?;
+    let once = body.once(&app.org);
+    let answer = |made: &OpenEndpoint| written(StatusCode::CREATED, &to_json(&out(&api, made)));
+    let repeatable = once.map(|once| Repeatable {
+        once,
+        answer: &answer,
+    });
+    match endpoints::create(api.engine(), &app.snapshot, input, repeatable).await {
+        Ok(made) => Ok(json(StatusCode::CREATED, &out(&api, &made))),
+        Err(error) => replay(error, once),
+    }
+}
+
+/// Answers an endpoint
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}", operation_id = "v1.endpoint.get",
+    tag = "Endpoint", params(("app_id" = String, Path), ("endpoint_id" = String, Path)),
+    responses((status = 200, body = EndpointOut), Errors),
+)]
+pub(super) async fn find(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+) -> ApiResult<Response> {
+    let found = endpoints::find(api.engine(), &app.snapshot, &path.reference()?).await?;
+    Ok(json(StatusCode::OK, &out(&api, &found)))
+}
+
+/// Replaces an endpoint's settings, or creates it
+#[utoipa::path(
+    put, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}",
+    operation_id = "v1.endpoint.update", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path)), request_body = EndpointIn,
+    responses(
+        (status = 200, body = EndpointOut),
+        (status = 201, body = EndpointOut, description = "It was created"),
+        Errors
+    ),
+)]
+pub(super) async fn put(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let input = body.parse::<EndpointIn>()?.into_input()?;
+    let (endpoint, how) =
+        endpoints::put(api.engine(), &app.snapshot, &path.reference()?, input).await?;
+    Ok(json(put_status(how), &out(&api, &endpoint)))
+}
+
+/// Changes an endpoint
+#[utoipa::path(
+    patch, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}",
+    operation_id = "v1.endpoint.patch", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path)),
+    request_body = EndpointPatchIn, responses((status = 200, body = EndpointOut), Errors),
+)]
+pub(super) async fn patch(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let patch = body.parse::<EndpointPatchIn>()?.into();
+    let changed = endpoints::patch(api.engine(), &app.snapshot, &path.reference()?, patch).await?;
+    Ok(json(StatusCode::OK, &out(&api, &changed)))
+}
+
+/// Deletes an endpoint
+#[utoipa::path(
+    delete, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}",
+    operation_id = "v1.endpoint.delete", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path)),
+    responses((status = 204), Errors),
+)]
+pub(super) async fn delete(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+) -> ApiResult<StatusCode> {
+    endpoints::delete(api.engine(), &app.snapshot, &path.reference()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StatsQuery {
+    /// 28 days before `until` unless given.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Now unless given.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+/// The longest stretch of time statistics are answered for.
+const STATS_RANGE: Duration = Duration::from_hours(28 * 24);
+/// Clocks of callers may be ahead of ours by this much.
+const STATS_SLACK: Duration = Duration::from_mins(5);
+
+impl StatsQuery {
+    fn range(&self, now: Timestamp) -> ApiResult<(Timestamp, Timestamp)> {
+        let until = self.until.unwrap_or(now);
+        let since = self.since.unwrap_or(until - STATS_RANGE);
+        let fault = if until > now + STATS_SLACK {
+            "`until` must not be in the future"
+        } else if since > until {
+            "`since` must not be after `until`"
+        } else if until.since(since) > STATS_RANGE + STATS_SLACK {
+            "the range must not be longer than 28 days"
+        } else {
+            return Ok((since, until));
+        };
+        Err(ApiError::new(Code::InvalidRange, fault))
+    }
+}
+
+/// Counts an endpoint's deliveries
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/stats",
+    operation_id = "v1.endpoint.get-stats", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path), StatsQuery),
+    responses((status = 200, body = EndpointStats), Errors),
+)]
+pub(super) async fn stats(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    Params(query): Params<StatsQuery>,
+) -> ApiResult<Response> {
+    let (since, until) = query.range(api.now())?;
+    let reference = path.reference()?;
+    let counts = attempts::counts(api.engine(), &app.snapshot, &reference, since, until).await?;
+    Ok(json(StatusCode::OK, &EndpointStats::from(counts)))
+}
+
+/// Sends an example of an event type to the endpoint
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/send-example",
+    operation_id = "v1.endpoint.send-example", tag = "Endpoint",
+    params(
+        ("app_id" = String, Path), ("endpoint_id" = String, Path),
+        ("idempotency-key" = Option<String>, Header)
+    ),
+    request_body = EventExampleIn, responses((status = 200, body = MessageOut), Errors),
+)]
+pub(super) async fn send_example(
+    State(api): State<ApiState>,
+    app: OrgApp,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let event_type = body.parse::<EventExampleIn>()?.into_event_type()?;
+    let (reference, once) = (path.reference()?, body.once(&app.org));
+    let engine = api.engine();
+    let message =
+        messages::send_example(engine, &app.snapshot, &reference, event_type, once).await?;
+    Ok(json(
+        StatusCode::OK,
+        &MessageOut::new(&message, Content::Stored)?,
+    ))
+}

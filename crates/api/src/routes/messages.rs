@@ -1,0 +1,181 @@
+//! Messages: an event's way in.
+//!
+//! `create` is the hot path. Its payload is never parsed into a tree nor copied: it is found in
+//! the body, checked for its form, kept as a part of the body's bytes and answered from there.
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use watchfire_domain::id::MessageId;
+use watchfire_domain::limit;
+use watchfire_engine::service::messages;
+use watchfire_store::{MessageFilter, MessageRef};
+
+use super::applications::find_or_create;
+use crate::auth::{App, OrgApp, OrgFor};
+use crate::error::{ApiResult, Code};
+use crate::extract::{Body, Params, json, json_bytes};
+use crate::openapi::Errors;
+use crate::page::{ListResponse, Page, PageQuery, WindowQuery, event_types};
+use crate::state::ApiState;
+use crate::wire::message::{Content, MessageIn, MessageOut};
+
+/// A payload of the largest size, and the names around it.
+const BODY_BYTES_MAX: usize = limit::PAYLOAD_BYTES_MAX + 64 * 1024;
+
+/// The message a path names.
+#[derive(Deserialize)]
+pub(super) struct MessagePath {
+    msg_id: String,
+}
+
+impl MessagePath {
+    /// A text that can't name a message names none.
+    pub(super) fn reference(&self) -> ApiResult<MessageRef> {
+        let text = &self.msg_id;
+        let reference = if text.starts_with(MessageId::PREFIX) {
+            text.parse().ok().map(MessageRef::Id)
+        } else {
+            text.parse().ok().map(MessageRef::EventId)
+        };
+        reference.ok_or_else(|| Code::NotFound.into())
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ContentQuery {
+    /// Answer the payload.
+    #[serde(default = "yes")]
+    with_content: bool,
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+impl ContentQuery {
+    fn content(&self) -> Content<'static> {
+        if self.with_content {
+            Content::Stored
+        } else {
+            Content::Omitted
+        }
+    }
+}
+
+/// Accepts a message: it is on disk when this is answered
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/msg", operation_id = "v1.message.create", tag = "Message",
+    params(
+        ("app_id" = String, Path), ContentQuery, ("idempotency-key" = Option<String>, Header)
+    ),
+    request_body = MessageIn, responses((status = 202, body = MessageOut), Errors),
+)]
+pub(super) async fn create(
+    State(api): State<ApiState>,
+    scope: OrgFor,
+    Params(query): Params<ContentQuery>,
+    body: Body<BODY_BYTES_MAX>,
+) -> ApiResult<Response> {
+    let mut message = body.parse::<MessageIn<'_>>()?;
+    let application = message.application.take();
+    let (input, payload) = message.into_input(&body.bytes)?;
+    let app = find_or_create(&api, &scope, application).await?;
+    let once = body.once(&scope.org);
+    let accepted = messages::create(api.engine(), &app, input, once).await?;
+    let content = if query.with_content {
+        Content::Given(payload)
+    } else {
+        Content::Omitted
+    };
+    let out = MessageOut::new(&accepted, content)?;
+    let mut answer = Vec::with_capacity(payload.get().len() + 256);
+    serde_json::to_writer(&mut answer, &out).expect("a message is plain data with text keys");
+    Ok(json_bytes(StatusCode::ACCEPTED, answer))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    channel: Option<String>,
+    tag: Option<String>,
+    /// Answer the payloads.
+    #[serde(default = "yes")]
+    with_content: bool,
+}
+
+/// Lists an application's messages, newest first
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/msg", operation_id = "v1.message.list", tag = "Message",
+    params(
+        ("app_id" = String, Path), PageQuery, WindowQuery, ListQuery,
+        ("event_types" = Option<Vec<String>>, Query, description = "Only these event types")
+    ),
+    responses((status = 200, body = ListResponse<MessageOut>), Errors),
+)]
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    app: App,
+    Params(query): Params<PageQuery>,
+    Params(window): Params<WindowQuery>,
+    Params(wanted): Params<ListQuery>,
+    uri: Uri,
+) -> ApiResult<Response> {
+    let page = Page::<MessageId>::by_time(&query, &window, api.now())?;
+    let filter = MessageFilter {
+        event_types: event_types(&uri)?,
+        channel: wanted.channel,
+        tag: wanted.tag,
+        without_payload: !wanted.with_content,
+    };
+    let found = messages::list(api.engine(), &app.snapshot, &filter, page.range()).await?;
+    let content = if wanted.with_content {
+        Content::Stored
+    } else {
+        Content::Omitted
+    };
+    let answer = page.answer_all(
+        &found,
+        |stored| stored.message.id.to_string(),
+        |stored| MessageOut::new(&stored.message, content),
+    )?;
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// Answers a message
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/msg/{msg_id}", operation_id = "v1.message.get",
+    tag = "Message", params(("app_id" = String, Path), ("msg_id" = String, Path), ContentQuery),
+    responses((status = 200, body = MessageOut), Errors),
+)]
+pub(super) async fn find(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<MessagePath>,
+    Params(query): Params<ContentQuery>,
+) -> ApiResult<Response> {
+    let found = messages::find(api.engine(), &app.snapshot, &path.reference()?).await?;
+    Ok(json(
+        StatusCode::OK,
+        &MessageOut::new(&found.message, query.content())?,
+    ))
+}
+
+/// Removes a message's payload
+#[utoipa::path(
+    delete, path = "/api/v1/app/{app_id}/msg/{msg_id}/content",
+    operation_id = "v1.message.expunge-content", tag = "Message",
+    params(("app_id" = String, Path), ("msg_id" = String, Path)),
+    responses((status = 204), Errors),
+)]
+pub(super) async fn expunge(
+    State(api): State<ApiState>,
+    app: OrgApp,
+    Path(path): Path<MessagePath>,
+) -> ApiResult<StatusCode> {
+    messages::expunge(api.engine(), &app.snapshot, &path.reference()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

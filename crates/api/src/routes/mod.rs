@@ -1,0 +1,19 @@
+//! The routes, one file a resource.
+#![expect(
+    unused_qualifications,
+    reason = "the macro that documents handlers writes them"
+)]
+
+mod applications;
+mod attempts;
+mod auth;
+mod endpoints;
+mod event_types;
+mod fallback;
+mod health;
+mod messages;
+mod secrets;
+mod table;
+
+pub(crate) use table::collected;
+pub use table::router;

@@ -1,0 +1,116 @@
+//! What signs an endpoint's deliveries, and the headers it gets.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use watchfire_engine::service::{Repeatable, endpoints};
+
+use super::endpoints::EndpointPath;
+use crate::auth::App;
+use crate::error::ApiResult;
+use crate::extract::{Body, json};
+use crate::once::{replay, written};
+use crate::openapi::Errors;
+use crate::state::ApiState;
+use crate::wire::endpoint::{
+    EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatchIn, EndpointSecretOut,
+    EndpointSecretRotateIn,
+};
+
+/// Answers the secret that signs deliveries
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/secret",
+    operation_id = "v1.endpoint.get-secret", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path)),
+    responses((status = 200, body = EndpointSecretOut), Errors),
+)]
+pub(super) async fn find(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+) -> ApiResult<Response> {
+    let key = endpoints::secret(api.engine(), &app.snapshot, &path.reference()?).await?;
+    Ok(json(StatusCode::OK, &EndpointSecretOut { key }))
+}
+
+/// Replaces the secret; the old one signs along with it for a while
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/secret/rotate",
+    operation_id = "v1.endpoint.rotate-secret", tag = "Endpoint",
+    params(
+        ("app_id" = String, Path), ("endpoint_id" = String, Path),
+        ("idempotency-key" = Option<String>, Header)
+    ),
+    request_body = EndpointSecretRotateIn, responses((status = 204), Errors),
+)]
+pub(super) async fn rotate(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let rotation = body.parse_or_default::<EndpointSecretRotateIn>()?.into();
+    let (reference, once) = (path.reference()?, body.once(&app.org));
+    let answer = |(): &()| written(StatusCode::NO_CONTENT, b"");
+    let repeatable = once.map(|once| Repeatable {
+        once,
+        answer: &answer,
+    });
+    let engine = api.engine();
+    match endpoints::rotate(engine, &app.snapshot, &reference, rotation, repeatable).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(error) => replay(error, once),
+    }
+}
+
+/// Answers the custom headers; sensitive values are left out
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id = "v1.endpoint.get-headers", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path)),
+    responses((status = 200, body = EndpointHeadersOut), Errors),
+)]
+pub(super) async fn headers(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+) -> ApiResult<Response> {
+    let all = endpoints::headers(api.engine(), &app.snapshot, &path.reference()?).await?;
+    Ok(json(StatusCode::OK, &EndpointHeadersOut::from(all)))
+}
+
+/// Replaces the custom headers
+#[utoipa::path(
+    put, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id = "v1.endpoint.update-headers", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path)),
+    request_body = EndpointHeadersIn, responses((status = 204), Errors),
+)]
+pub(super) async fn put_headers(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<StatusCode> {
+    let wanted = body.parse::<EndpointHeadersIn>()?.into_headers()?;
+    endpoints::put_headers(api.engine(), &app.snapshot, &path.reference()?, wanted).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sets or removes some of the custom headers
+#[utoipa::path(
+    patch, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id = "v1.endpoint.patch-headers", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path)),
+    request_body = EndpointHeadersPatchIn, responses((status = 204), Errors),
+)]
+pub(super) async fn patch_headers(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<StatusCode> {
+    let changes = body.parse::<EndpointHeadersPatchIn>()?.into_changes()?;
+    endpoints::patch_headers(api.engine(), &app.snapshot, &path.reference()?, changes).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

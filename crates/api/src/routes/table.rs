@@ -1,0 +1,95 @@
+//! All routes, each with and without a trailing slash, and each in the document.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{any, get};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+
+use super::{
+    applications, attempts, auth, endpoints, event_types, fallback, health, messages, secrets,
+};
+use crate::extract::json_bytes;
+use crate::openapi::{Frame, document};
+use crate::state::ApiState;
+
+/// The whole API: everything under `/api/v1`.
+pub fn router(state: ApiState) -> Router {
+    let document = axum::body::Bytes::from(document());
+    let routes: Router<ApiState> = collected().into();
+    let routes = routes
+        .route(
+            "/api/v1/openapi.json",
+            get(move || async { json_bytes(StatusCode::OK, document) }),
+        )
+        .route("/api/v1/{*path}", any(fallback::unknown_path))
+        .method_not_allowed_fallback(fallback::unsupported_method);
+    crate::shell::around(routes.with_state(state.clone()), &state)
+}
+
+/// The documented routes.
+#[expect(deprecated, reason = "clients still use the older paths")]
+pub(crate) fn collected() -> OpenApiRouter<ApiState> {
+    let tables = [
+        routes!(applications::list, applications::create),
+        routes!(
+            applications::find,
+            applications::put,
+            applications::patch,
+            applications::delete
+        ),
+        routes!(endpoints::list, endpoints::create),
+        routes!(
+            endpoints::find,
+            endpoints::put,
+            endpoints::patch,
+            endpoints::delete
+        ),
+        routes!(secrets::find),
+        routes!(secrets::rotate),
+        routes!(
+            secrets::headers,
+            secrets::put_headers,
+            secrets::patch_headers
+        ),
+        routes!(endpoints::stats),
+        routes!(endpoints::send_example),
+        routes!(event_types::list, event_types::create),
+        routes!(
+            event_types::find,
+            event_types::put,
+            event_types::patch,
+            event_types::delete
+        ),
+        routes!(messages::list, messages::create),
+        routes!(messages::find),
+        routes!(messages::expunge),
+        routes!(attempts::of_endpoint),
+        routes!(attempts::of_message),
+        routes!(attempts::messages_to),
+        routes!(attempts::destinations),
+        routes!(attempts::find),
+        routes!(attempts::expunge),
+        routes!(attempts::resend),
+        routes!(attempts::of_message_older),
+        routes!(attempts::of_destination_older),
+        routes!(auth::app_portal_access),
+        routes!(auth::dashboard_access),
+        routes!(auth::logout),
+        routes!(auth::redrive),
+        routes!(health::check),
+        routes!(health::ping),
+    ];
+    let frame = OpenApiRouter::with_openapi(Frame::openapi());
+    tables.into_iter().fold(frame, both_spellings)
+}
+
+fn both_spellings(
+    router: OpenApiRouter<ApiState>,
+    table: UtoipaMethodRouter<ApiState>,
+) -> OpenApiRouter<ApiState> {
+    let path = table.1.paths.keys().next().cloned().unwrap_or_default();
+    let methods = table.2.clone();
+    router.routes(table).route(&format!("{path}/"), methods)
+}

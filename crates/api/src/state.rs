@@ -1,0 +1,70 @@
+//! What all routes share.
+
+use std::sync::Arc;
+
+use ring::hmac;
+use watchfire_domain::secret::SecretText;
+use watchfire_domain::time::Timestamp;
+use watchfire_engine::Engine;
+
+use crate::auth::{Authenticator, Tokens};
+
+/// What an operator sets about the API.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Signs and verifies tokens.
+    pub jwt_secret: SecretText,
+    /// Where this server is reached from outside, without a trailing slash; for links to the
+    /// portal. Taken from the request's `Host` if absent.
+    pub public_url: Option<String>,
+}
+
+/// What all routes share; cheap to clone.
+#[derive(Clone)]
+pub struct ApiState(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    authenticator: Authenticator,
+    public_url: Option<String>,
+    /// Tells two credentials apart without telling what they are.
+    fingerprints: hmac::Key,
+}
+
+impl ApiState {
+    pub fn new(engine: Engine, config: ApiConfig) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            authenticator: Authenticator::new(Tokens::new(&config.jwt_secret)),
+            public_url: config.public_url,
+            fingerprints: fingerprint_key(&config.jwt_secret),
+        }))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.0.authenticator
+    }
+
+    pub(crate) fn public_url(&self) -> Option<&str> {
+        self.0.public_url.as_deref()
+    }
+
+    pub(crate) fn fingerprints(&self) -> &hmac::Key {
+        &self.0.fingerprints
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.engine.clock().now()
+    }
+}
+
+/// A key of its own, so that fingerprints say nothing about tokens.
+fn fingerprint_key(secret: &SecretText) -> hmac::Key {
+    let root = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+    let derived = hmac::sign(&root, b"watchfire credential fingerprints");
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+}

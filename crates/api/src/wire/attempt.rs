@@ -1,0 +1,277 @@
+//! Attempts and deliveries on the wire.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use watchfire_domain::attempt::{AfterAttempt, Settlement, Timing, Trigger};
+use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
+use watchfire_domain::outcome::Outcome;
+use watchfire_domain::time::Timestamp;
+use watchfire_engine::service::attempts::{AttemptView, Destination};
+use watchfire_store::{AttemptedMessage, DeliveryStatus};
+
+use super::endpoint::EndpointOut;
+use super::message::{Content, MessageOut};
+use crate::error::ApiResult;
+
+/// Where a delivery stands: 0 delivered, 1 pending, 2 failed, 3 sending, 4 canceled.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(try_from = "u8")]
+#[schema(value_type = u8)]
+pub(crate) struct MessageStatus(pub(crate) DeliveryStatus);
+
+impl TryFrom<u8> for MessageStatus {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        Ok(Self(match number {
+            0 => DeliveryStatus::Delivered,
+            1 => DeliveryStatus::Pending,
+            2 => DeliveryStatus::Failed,
+            3 => DeliveryStatus::Sending,
+            4 => DeliveryStatus::Cancelled,
+            _ => return Err("a status is a number from 0 to 4"),
+        }))
+    }
+}
+
+impl Serialize for MessageStatus {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(match self.0 {
+            DeliveryStatus::Delivered => 0,
+            DeliveryStatus::Pending => 1,
+            DeliveryStatus::Failed => 2,
+            DeliveryStatus::Sending => 3,
+            DeliveryStatus::Cancelled => 4,
+        })
+    }
+}
+
+impl MessageStatus {
+    fn text(self) -> &'static str {
+        match self.0 {
+            DeliveryStatus::Delivered => "success",
+            DeliveryStatus::Pending => "pending",
+            DeliveryStatus::Failed => "fail",
+            DeliveryStatus::Sending => "sending",
+            DeliveryStatus::Cancelled => "canceled",
+        }
+    }
+}
+
+/// Hundreds of an answer's status: 0 where no answer came, 100 to 500.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(try_from = "u16")]
+#[schema(value_type = u16)]
+pub(crate) struct StatusCodeClass(pub(crate) u8);
+
+impl TryFrom<u16> for StatusCodeClass {
+    type Error = &'static str;
+
+    fn try_from(number: u16) -> Result<Self, Self::Error> {
+        match number {
+            0 => Ok(Self(0)),
+            100 => Ok(Self(1)),
+            200 => Ok(Self(2)),
+            300 => Ok(Self(3)),
+            400 => Ok(Self(4)),
+            500 => Ok(Self(5)),
+            _ => Err("a class of status codes is 0, 100, 200, 300, 400 or 500"),
+        }
+    }
+}
+
+/// One HTTP request for a delivery, or why there was none.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageAttemptOut {
+    #[schema(value_type = String, example = "atmpt_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
+    id: AttemptId,
+    #[schema(value_type = String)]
+    msg_id: MessageId,
+    #[schema(value_type = String)]
+    endpoint_id: EndpointId,
+    #[schema(format = "uri")]
+    url: String,
+    /// The body that was answered; what happened, where no answer came; `EXPUNGED` after it was
+    /// removed.
+    response: String,
+    /// 0 where no answer came.
+    response_status_code: u16,
+    response_duration_ms: u64,
+    status: MessageStatus,
+    #[schema(value_type = String)]
+    status_text: &'static str,
+    /// 0 scheduled, 1 asked for.
+    trigger_type: u8,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    /// What happened, in a form for programs: its `kind` is `accepted`, `refused`, `timed_out`,
+    /// `unreachable`, `blocked`, `oversize`, `malformed` or `skipped`.
+    #[schema(value_type = Object)]
+    outcome: Outcome,
+    /// 1 for the first attempt of a series.
+    attempt_number: u32,
+    timing: TimingOut,
+    /// The address that was dialled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    address: Option<SocketAddr>,
+    /// When the delivery is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt_at: Option<Timestamp>,
+    /// Names and values in the order received.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<Vec<String>>>)]
+    response_headers: Vec<(String, String)>,
+    /// The body went on beyond what was kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    response_truncated: bool,
+}
+
+/// How long the parts of an attempt took, in milliseconds. A part that did not happen is absent.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TimingOut {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolve_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ms: Option<f64>,
+    total_ms: f64,
+}
+
+impl From<Timing> for TimingOut {
+    fn from(timing: Timing) -> Self {
+        let millis = |part: Duration| part.as_secs_f64() * 1_000.0;
+        Self {
+            resolve_ms: timing.resolve.map(millis),
+            connect_ms: timing.connect.map(millis),
+            tls_ms: timing.tls.map(millis),
+            first_byte_ms: timing.first_byte.map(millis),
+            total_ms: millis(timing.total),
+        }
+    }
+}
+
+/// What an answer that was removed is replaced with.
+const EXPUNGED: &str = "EXPUNGED";
+
+impl MessageAttemptOut {
+    pub(crate) fn new(view: AttemptView, with_content: bool) -> Self {
+        let (stored, attempt) = (view.stored.message_id, view.stored.attempt);
+        let outcome = attempt.outcome;
+        let status = status_of(&outcome, attempt.next);
+        let (response, response_headers, response_truncated) = match attempt.response {
+            _ if !with_content => (String::new(), Vec::new(), false),
+            Some(answer) => {
+                let text = String::from_utf8_lossy(&answer.body).into_owned();
+                (text, answer.headers, answer.truncated)
+            }
+            None if outcome.status().is_some() => (EXPUNGED.into(), Vec::new(), false),
+            None => (outcome.to_string(), Vec::new(), false),
+        };
+        Self {
+            id: attempt.id,
+            msg_id: stored,
+            endpoint_id: view.endpoint,
+            url: attempt.url,
+            response,
+            response_status_code: outcome.status().unwrap_or(0),
+            response_duration_ms: u64::try_from(attempt.timing.total.as_millis())
+                .unwrap_or(u64::MAX),
+            status,
+            status_text: status.text(),
+            trigger_type: u8::from(attempt.trigger == Trigger::Manual),
+            timestamp: attempt.attempted_at,
+            outcome,
+            attempt_number: attempt.number,
+            timing: attempt.timing.into(),
+            address: attempt.address,
+            next_attempt_at: match attempt.next {
+                AfterAttempt::Retry { due_at } => Some(due_at),
+                AfterAttempt::Settled { .. } => None,
+            },
+            response_headers,
+            response_truncated,
+        }
+    }
+}
+
+fn status_of(outcome: &Outcome, next: AfterAttempt) -> MessageStatus {
+    let cancelled = AfterAttempt::Settled {
+        settlement: Settlement::Cancelled,
+    };
+    MessageStatus(if outcome.is_accepted() {
+        DeliveryStatus::Delivered
+    } else if next == cancelled {
+        DeliveryStatus::Cancelled
+    } else {
+        DeliveryStatus::Failed
+    })
+}
+
+/// A message and where its delivery to one endpoint stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = EndpointMessageOut)]
+pub(crate) struct EndpointMessageOut<'a> {
+    #[serde(flatten)]
+    message: MessageOut<'a>,
+    status: MessageStatus,
+    #[schema(value_type = String)]
+    status_text: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt: Option<Timestamp>,
+}
+
+impl<'a> EndpointMessageOut<'a> {
+    pub(crate) fn new(attempted: &'a AttemptedMessage, content: Content<'a>) -> ApiResult<Self> {
+        let status = MessageStatus(attempted.status);
+        Ok(Self {
+            message: MessageOut::new(&attempted.stored.message, content)?,
+            status,
+            status_text: status.text(),
+            next_attempt: attempted.next_attempt_at,
+        })
+    }
+}
+
+/// An endpoint and where a message's delivery to it stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageEndpointOut {
+    #[serde(flatten)]
+    endpoint: EndpointOut,
+    status: MessageStatus,
+    #[schema(value_type = String)]
+    status_text: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt: Option<Timestamp>,
+}
+
+impl MessageEndpointOut {
+    pub(crate) fn new(to: &Destination, fingerprints: &hmac::Key) -> Self {
+        let status = MessageStatus(to.view.status);
+        Self {
+            endpoint: EndpointOut::new(&to.endpoint, fingerprints),
+            status,
+            status_text: status.text(),
+            next_attempt: to.view.owed.and_then(|owed| owed.due_at),
+        }
+    }
+}
+
+/// Nothing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EmptyResponse {}

@@ -1,0 +1,155 @@
+//! Event types on the wire.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use watchfire_domain::id::EventType;
+use watchfire_domain::time::Timestamp;
+use watchfire_engine::service::Edit;
+use watchfire_engine::service::event_types::{EventTypeInput, EventTypePatch};
+use watchfire_store::EventTypeRecord;
+
+use super::field::{edit, required};
+use crate::error::{ApiError, ApiResult};
+
+/// An event type to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventTypeIn {
+    #[schema(value_type = String, required, pattern = "^[a-zA-Z0-9\\-_.]+$", max_length = 256)]
+    name: Option<String>,
+    #[schema(value_type = String, required)]
+    description: Option<String>,
+    archived: Option<bool>,
+    deprecated: Option<bool>,
+    /// Only tokens with this flag see the event type.
+    feature_flag: Option<String>,
+    group_name: Option<String>,
+    /// JSON Schemas by version, for example `{"1": {…}}`.
+    #[schema(value_type = Option<Object>)]
+    schemas: Option<Value>,
+}
+
+/// What an event type is replaced with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventTypeUpdate {
+    #[schema(value_type = String, required)]
+    description: Option<String>,
+    archived: Option<bool>,
+    deprecated: Option<bool>,
+    feature_flag: Option<String>,
+    group_name: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    schemas: Option<Value>,
+}
+
+impl EventTypeIn {
+    pub(crate) fn into_input(self) -> ApiResult<(EventType, EventTypeInput)> {
+        let name = required("name", self.name)?;
+        let name = EventType::try_from(name).map_err(|reason| ApiError::body("name", reason))?;
+        let update = EventTypeUpdate {
+            description: self.description,
+            archived: self.archived,
+            deprecated: self.deprecated,
+            feature_flag: self.feature_flag,
+            group_name: self.group_name,
+            schemas: self.schemas,
+        };
+        Ok((name, update.into_input()?))
+    }
+}
+
+impl EventTypeUpdate {
+    pub(crate) fn into_input(self) -> ApiResult<EventTypeInput> {
+        Ok(EventTypeInput {
+            description: required("description", self.description)?,
+            archived: self.archived.unwrap_or_default(),
+            deprecated: self.deprecated.unwrap_or_default(),
+            feature_flag: self.feature_flag,
+            group_name: self.group_name,
+            schemas: self.schemas,
+        })
+    }
+}
+
+/// A change of an event type: what is absent is kept, null clears.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = EventTypePatch)]
+pub(crate) struct EventTypePatchIn {
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<String>)]
+    description: Edit<String>,
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<bool>)]
+    archived: Edit<bool>,
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<bool>)]
+    deprecated: Edit<bool>,
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<String>)]
+    feature_flag: Edit<String>,
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<String>)]
+    group_name: Edit<String>,
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<Object>)]
+    schemas: Edit<Value>,
+}
+
+impl From<EventTypePatchIn> for EventTypePatch {
+    fn from(patch: EventTypePatchIn) -> Self {
+        Self {
+            description: patch.description,
+            archived: patch.archived,
+            deprecated: patch.deprecated,
+            feature_flag: patch.feature_flag,
+            group_name: patch.group_name,
+            schemas: patch.schemas,
+        }
+    }
+}
+
+/// A kind of event, with its schemas.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventTypeOut {
+    #[schema(value_type = String, example = "threat.created")]
+    name: EventType,
+    description: String,
+    archived: bool,
+    deprecated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature_flag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    schemas: Option<Value>,
+    /// The contract it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contract: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl EventTypeOut {
+    pub(crate) fn new(event_type: EventTypeRecord, with_content: bool) -> Self {
+        let settings = event_type.settings;
+        Self {
+            name: event_type.name,
+            description: settings.description,
+            archived: event_type.archived,
+            deprecated: settings.deprecated,
+            feature_flag: settings.feature_flag,
+            group_name: settings.group_name,
+            schemas: settings.schemas.filter(|_| with_content),
+            contract: settings.contract,
+            created_at: event_type.created_at,
+            updated_at: event_type.updated_at,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Fields that need more than a type to be read.
+
+use serde::{Deserialize, Deserializer};
+use watchfire_engine::service::Edit;
+
+use crate::error::{ApiError, ApiResult};
+
+/// Reads a field of a patch: absent keeps (with `#[serde(default)]`), null clears.
+pub(crate) fn edit<'de, D, T>(deserializer: D) -> Result<Edit<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let value = Option::<T>::deserialize(deserializer)?;
+    Ok(value.map_or(Edit::Clear, Edit::Set))
+}
+
+/// A field that must be there. It is optional for the parser, so that its absence is reported with
+/// its name.
+pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> ApiResult<T> {
+    value.ok_or_else(|| ApiError::body(field, "is required"))
+}
+
+/// A patch's value under its present or its older name; the present one counts.
+pub(crate) fn either<T>(present: Edit<T>, older: Edit<T>) -> Edit<T> {
+    match present {
+        Edit::Keep => older,
+        Edit::Clear | Edit::Set(_) => present,
+    }
+}

@@ -1,0 +1,197 @@
+//! Messages on the wire. A payload's bytes are never taken apart: what was posted is kept, and is
+//! answered as it was posted.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use watchfire_domain::id::{EventType, MessageId, Uid};
+use watchfire_domain::message::{Message, RawBody, Urgency};
+use watchfire_domain::time::Timestamp;
+use watchfire_engine::service::messages::MessageInput;
+
+use super::application::ApplicationIn;
+use super::field::required;
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Days a payload may be asked to be kept.
+const RETENTION_DAYS: std::ops::RangeInclusive<u64> = 5..=90;
+
+/// An event to send.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MessageIn)]
+pub(crate) struct MessageIn<'a> {
+    #[schema(value_type = String, required, pattern = "^[a-zA-Z0-9\\-_.]+$", max_length = 256)]
+    event_type: Option<EventType>,
+    /// A JSON object; its bytes are kept as they are.
+    #[serde(borrow)]
+    #[schema(value_type = Object, required)]
+    payload: Option<&'a RawValue>,
+    /// The older name of `payload`.
+    #[serde(borrow)]
+    #[schema(ignore)]
+    data: Option<&'a RawValue>,
+    /// An id of your own; a second message of the application with the same is refused.
+    #[schema(value_type = Option<String>, pattern = "^[a-zA-Z0-9\\-_.]+$", max_length = 256)]
+    event_id: Option<Uid>,
+    /// Endpoints that list channels get only messages of one of them.
+    #[schema(max_items = 5)]
+    channels: Option<Vec<String>>,
+    #[schema(max_items = 5)]
+    tags: Option<Vec<String>>,
+    /// Days after which the payload is removed.
+    #[schema(minimum = 5, maximum = 90)]
+    payload_retention_period: Option<u64>,
+    /// Created along with the message if the path names none that exists.
+    #[serde(default)]
+    pub(crate) application: Option<ApplicationIn>,
+    #[serde(default)]
+    transformations_params: Option<TransformationsParams>,
+    /// Which record the message is about: messages of one record are delivered in order.
+    #[schema(max_length = 256)]
+    record_key: Option<String>,
+    /// The message is not delivered before then.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deliver_at: Option<Timestamp>,
+    /// Goes before ordinary messages when an endpoint can't take all at once.
+    urgent: Option<bool>,
+}
+
+/// How the body differs from the payload.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TransformationsParams {
+    /// Sent as the body, as it is.
+    raw_payload: Option<String>,
+    #[serde(default)]
+    headers: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl<'a> MessageIn<'a> {
+    /// The message as the service takes it, and its payload. `body` is what it was read from: the
+    /// payload stays a part of it and is not copied.
+    pub(crate) fn into_input(self, body: &Bytes) -> ApiResult<(MessageInput, &'a RawValue)> {
+        let payload = required("payload", self.payload.or(self.data))?;
+        let retention = self.payload_retention_period;
+        if retention.is_some_and(|days| !RETENTION_DAYS.contains(&days)) {
+            let reason = "must be between 5 and 90 days";
+            return Err(ApiError::body("payloadRetentionPeriod", reason));
+        }
+        let input = MessageInput {
+            event_type: required("eventType", self.event_type)?,
+            event_id: self.event_id,
+            payload: body.slice_ref(payload.get().as_bytes()),
+            record_key: self.record_key,
+            urgency: self.urgent.map(|urgent| match urgent {
+                true => Urgency::Urgent,
+                false => Urgency::Ordinary,
+            }),
+            channels: self.channels.unwrap_or_default(),
+            tags: self.tags.unwrap_or_default(),
+            deliver_at: self.deliver_at,
+            payload_retention: retention.map(|days| Duration::from_hours(24 * days)),
+            raw_body: self
+                .transformations_params
+                .and_then(TransformationsParams::into_raw_body),
+        };
+        Ok((input, payload))
+    }
+}
+
+impl TransformationsParams {
+    fn into_raw_body(self) -> Option<RawBody> {
+        let mut headers = self.headers.unwrap_or_default().into_iter();
+        let content_type = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        Some(RawBody {
+            body: self.raw_payload?,
+            content_type: content_type.map(|(_, value)| value),
+        })
+    }
+}
+
+/// An event that was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MessageOut)]
+pub(crate) struct MessageOut<'a> {
+    #[schema(value_type = String, example = "msg_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
+    id: MessageId,
+    #[schema(value_type = String, example = "threat.created")]
+    event_type: &'a EventType,
+    /// As it was posted; `{}` where it was not asked for, `{"expired":true}` after it was removed.
+    #[schema(value_type = Object)]
+    payload: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    event_id: Option<&'a Uid>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    channels: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    tags: &'a [String],
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deliver_at: Option<Timestamp>,
+}
+
+/// What is answered of a message's payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    /// The payload as it was just read.
+    Given(&'a RawValue),
+    /// The payload as it is stored.
+    Stored,
+    Omitted,
+}
+
+impl<'a> MessageOut<'a> {
+    pub(crate) fn new(message: &'a Message, content: Content<'a>) -> ApiResult<Self> {
+        Ok(Self {
+            id: message.id,
+            event_type: &message.event_type,
+            payload: payload(message, content)?,
+            event_id: message.event_id.as_ref(),
+            channels: &message.details.channels,
+            tags: &message.details.tags,
+            timestamp: message.accepted_at,
+            record_key: message.record_key.as_deref(),
+            deliver_at: message.details.deliver_at,
+        })
+    }
+}
+
+fn payload<'a>(message: &'a Message, content: Content<'a>) -> ApiResult<&'a RawValue> {
+    let text: &[u8] = match (content, &message.payload) {
+        (Content::Given(payload), _) => return Ok(payload),
+        (Content::Omitted, _) => b"{}",
+        (Content::Stored, None) => br#"{"expired":true}"#,
+        (Content::Stored, Some(payload)) => payload,
+    };
+    serde_json::from_slice(text).map_err(|error| {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, message.id = %message.id, "a stored payload is not JSON");
+        Code::ServerError.into()
+    })
+}
+
+/// An example to send to an endpoint.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventExampleIn {
+    #[schema(value_type = String, required)]
+    event_type: Option<EventType>,
+}
+
+impl EventExampleIn {
+    pub(crate) fn into_event_type(self) -> ApiResult<EventType> {
+        required("eventType", self.event_type)
+    }
+}

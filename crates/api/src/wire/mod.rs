@@ -1,0 +1,11 @@
+//! The only types that are read from or written to the wire. Each is converted by hand, so that a
+//! change of a stored or inner type never changes the API by accident.
+
+pub(crate) mod application;
+pub(crate) mod attempt;
+pub(crate) mod auth;
+pub(crate) mod endpoint;
+pub(crate) mod event_type;
+pub(crate) mod field;
+pub(crate) mod health;
+pub(crate) mod message;
