@@ -23,7 +23,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// What names a request, apart from who sent it.
 pub(crate) struct Key {
     path: String,
-    key: HeaderValue,
+    value: HeaderValue,
     request: [u8; 32],
 }
 
@@ -43,7 +43,7 @@ impl Key {
         let query = parts.uri.query().unwrap_or_default();
         Ok(Some(Self {
             path: parts.uri.path().trim_end_matches('/').to_owned(),
-            key: key.clone(),
+            value: key.clone(),
             request: hash(&[query.as_bytes(), body]),
         }))
     }
@@ -53,7 +53,7 @@ impl Key {
         let parts = [
             org.as_str().as_bytes(),
             self.path.as_bytes(),
-            self.key.as_bytes(),
+            self.value.as_bytes(),
         ];
         Once {
             key: hash(&parts),

@@ -8,7 +8,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::Uri;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use watchfire_domain::id::{ApplicationId, AttemptId, EndpointId, EventType, Ksuid, MessageId};
@@ -17,6 +18,8 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::{Order, Range};
 
 use crate::error::{ApiError, ApiResult, Code};
+use crate::extract::Params;
+use crate::state::ApiState;
 
 /// Items of a page unless the request says otherwise.
 const ITEMS: usize = 50;
@@ -227,15 +230,14 @@ impl PageQuery {
         let Some(limit) = self.limit else {
             return Ok(ITEMS);
         };
-        match usize::try_from(limit) {
-            Ok(limit @ 1..=limit::PAGE_ITEMS_MAX) => Ok(limit),
-            _ => {
-                let max = limit::PAGE_ITEMS_MAX;
-                Err(ApiError::query(
-                    "limit",
-                    format_args!("must be between 1 and {max}"),
-                ))
-            }
+        if let Ok(limit @ 1..=limit::PAGE_ITEMS_MAX) = usize::try_from(limit) {
+            Ok(limit)
+        } else {
+            let max = limit::PAGE_ITEMS_MAX;
+            Err(ApiError::query(
+                "limit",
+                format_args!("must be between 1 and {max}"),
+            ))
         }
     }
 
@@ -311,27 +313,46 @@ impl<C: TimeId> Page<C> {
     }
 }
 
-/// The event types of a query: `a,b`, repeated, `event_types[]=` or `event_types[0]=`.
-pub(crate) fn event_types(uri: &Uri) -> ApiResult<Vec<EventType>> {
-    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|error| ApiError::new(Code::Generic, error.body_text()))?;
-    let mut types = Vec::new();
-    for (_, list) in pairs.0.iter().filter(|(name, _)| names_event_types(name)) {
-        for name in list.split(',').filter(|name| !name.is_empty()) {
-            let name = name
-                .parse()
-                .map_err(|reason| ApiError::query("event_types", reason))?;
-            if types.len() >= limit::EVENT_TYPES_PER_ENDPOINT_MAX {
-                let max = limit::EVENT_TYPES_PER_ENDPOINT_MAX;
-                return Err(ApiError::query(
-                    "event_types",
-                    format_args!("at most {max} names"),
-                ));
-            }
-            types.push(name);
-        }
+/// A page of a list by time, as the query asks for it.
+pub(crate) struct Timed<C>(pub(crate) Page<C>);
+
+impl<C: TimeId> FromRequestParts<ApiState> for Timed<C> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> ApiResult<Self> {
+        let Params(query) = Params::<PageQuery>::from_request_parts(parts, api).await?;
+        let Params(window) = Params::<WindowQuery>::from_request_parts(parts, api).await?;
+        Page::by_time(&query, &window, api.now()).map(Self)
     }
-    Ok(types)
+}
+
+/// The event types of a query: `a,b`, repeated, `event_types[]=` or `event_types[0]=`.
+pub(crate) struct EventTypes(pub(crate) Vec<EventType>);
+
+impl FromRequestParts<ApiState> for EventTypes {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> ApiResult<Self> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|error| ApiError::new(Code::Generic, error.body_text()))?;
+        let lists = pairs.iter().filter(|(name, _)| names_event_types(name));
+        let names = lists
+            .flat_map(|(_, list)| list.split(','))
+            .filter(|name| !name.is_empty());
+        let parsed = names.map(|name| {
+            name.parse()
+                .map_err(|reason| ApiError::query("event_types", reason))
+        });
+        let types: Vec<_> = parsed.collect::<ApiResult<_>>()?;
+        if types.len() > limit::EVENT_TYPES_PER_ENDPOINT_MAX {
+            let max = limit::EVENT_TYPES_PER_ENDPOINT_MAX;
+            return Err(ApiError::query(
+                "event_types",
+                format_args!("may have at most {max} names"),
+            ));
+        }
+        Ok(Self(types))
+    }
 }
 
 fn names_event_types(parameter: &str) -> bool {

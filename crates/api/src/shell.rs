@@ -60,6 +60,10 @@ impl MakeRequestId for RequestIds {
 }
 
 /// A panic is a bug of ours; it ends the request and nothing else.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the panic over"
+)]
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     let message = panic
         .downcast_ref::<&str>()

@@ -143,10 +143,10 @@ pub(super) async fn patch(
     app: OrgApp,
     body: Body,
 ) -> ApiResult<Response> {
-    let patch = body.parse::<ApplicationPatchIn>()?.into();
+    let changes = body.parse::<ApplicationPatchIn>()?.into();
     let reference = ApplicationRef::Id(app.snapshot.stored.application.id);
-    let changed = applications::patch(api.engine(), &app.org, &reference, patch).await?;
-    Ok(json(StatusCode::OK, &out(changed)))
+    let after = applications::patch(api.engine(), &app.org, &reference, changes).await?;
+    Ok(json(StatusCode::OK, &out(after)))
 }
 
 /// Deletes an application with its endpoints

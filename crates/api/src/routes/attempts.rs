@@ -1,7 +1,8 @@
 //! Attempts and deliveries: what became of messages.
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -17,7 +18,7 @@ use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
 use crate::openapi::Errors;
-use crate::page::{ListResponse, Page, PageQuery, WindowQuery, event_types};
+use crate::page::{EventTypes, ListResponse, Page, PageQuery, Timed, WindowQuery};
 use crate::state::ApiState;
 use crate::wire::attempt::{
     EmptyResponse, EndpointMessageOut, MessageAttemptOut, MessageEndpointOut, MessageStatus,
@@ -44,16 +45,31 @@ pub(super) struct FilterQuery {
     with_content: bool,
 }
 
-impl FilterQuery {
-    fn filter(&self, uri: &Uri) -> ApiResult<AttemptFilter> {
-        Ok(AttemptFilter {
-            event_types: event_types(uri)?,
-            channel: self.channel.clone(),
-            tag: self.tag.clone(),
-            status: self.status.map(|status| status.0),
-            status_class: self.status_code_class.map(|class| class.0),
-            endpoint: None,
-            without_content: !self.with_content,
+/// Which attempts to list, as the store takes it.
+pub(super) struct Wanted {
+    filter: AttemptFilter,
+    endpoint: Option<String>,
+    with_content: bool,
+}
+
+impl FromRequestParts<ApiState> for Wanted {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> ApiResult<Self> {
+        let Params(query) = Params::<FilterQuery>::from_request_parts(parts, api).await?;
+        let EventTypes(event_types) = EventTypes::from_request_parts(parts, api).await?;
+        Ok(Self {
+            filter: AttemptFilter {
+                event_types,
+                channel: query.channel,
+                tag: query.tag,
+                status: query.status.map(|status| status.0),
+                status_class: query.status_code_class.map(|class| class.0),
+                endpoint: None,
+                without_content: !query.with_content,
+            },
+            endpoint: query.endpoint_id,
+            with_content: query.with_content,
         })
     }
 }
@@ -61,27 +77,16 @@ impl FilterQuery {
 /// What a list of attempts is asked for.
 pub(super) struct AttemptsQuery {
     page: Page<AttemptId>,
-    filter: AttemptFilter,
-    endpoint: Option<String>,
-    with_content: bool,
+    wanted: Wanted,
 }
 
-impl axum::extract::FromRequestParts<ApiState> for AttemptsQuery {
+impl FromRequestParts<ApiState> for AttemptsQuery {
     type Rejection = ApiError;
 
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        api: &ApiState,
-    ) -> ApiResult<Self> {
-        let Params(page) = Params::<PageQuery>::from_request_parts(parts, api).await?;
-        let Params(window) = Params::<WindowQuery>::from_request_parts(parts, api).await?;
-        let Params(wanted) = Params::<FilterQuery>::from_request_parts(parts, api).await?;
-        Ok(Self {
-            page: Page::by_time(&page, &window, api.now())?,
-            filter: wanted.filter(&parts.uri)?,
-            endpoint: wanted.endpoint_id,
-            with_content: wanted.with_content,
-        })
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> ApiResult<Self> {
+        let Timed(page) = Timed::from_request_parts(parts, api).await?;
+        let wanted = Wanted::from_request_parts(parts, api).await?;
+        Ok(Self { page, wanted })
     }
 }
 
@@ -90,7 +95,7 @@ impl AttemptsQuery {
         let answer = self.page.answer(
             found,
             |view| view.stored.attempt.id.to_string(),
-            |view| MessageAttemptOut::new(view, self.with_content),
+            |view| MessageAttemptOut::new(view, self.wanted.with_content),
         );
         json(StatusCode::OK, &answer)
     }
@@ -114,8 +119,14 @@ pub(super) async fn of_endpoint(
 ) -> ApiResult<Response> {
     let (reference, range) = (path.reference()?, query.page.range());
     let engine = api.engine();
-    let found =
-        attempts::of_endpoint(engine, &app.snapshot, &reference, &query.filter, range).await?;
+    let found = attempts::of_endpoint(
+        engine,
+        &app.snapshot,
+        &reference,
+        &query.wanted.filter,
+        range,
+    )
+    .await?;
     Ok(query.answer(found))
 }
 
@@ -173,7 +184,7 @@ pub(super) async fn of_destination_older(
     Path(endpoint): Path<EndpointPath>,
     mut query: AttemptsQuery,
 ) -> ApiResult<Response> {
-    query.endpoint = Some(endpoint.into_text());
+    query.wanted.endpoint = Some(endpoint.into_text());
     attempts_of(&api, &app, &message.reference()?, query).await
 }
 
@@ -184,13 +195,14 @@ async fn attempts_of(
     mut query: AttemptsQuery,
 ) -> ApiResult<Response> {
     let engine = api.engine();
-    if let Some(endpoint) = &query.endpoint {
+    if let Some(endpoint) = &query.wanted.endpoint {
         let reference = endpoint_ref(endpoint).ok_or(Code::NotFound)?;
         let key = attempts::endpoint_key(engine, &app.snapshot, &reference).await?;
-        query.filter.endpoint = Some(key);
+        query.wanted.filter.endpoint = Some(key);
     }
     let range = query.page.range();
-    let found = attempts::of_message(engine, &app.snapshot, message, &query.filter, range).await?;
+    let found =
+        attempts::of_message(engine, &app.snapshot, message, &query.wanted.filter, range).await?;
     Ok(query.answer(found))
 }
 
@@ -208,14 +220,13 @@ pub(super) async fn messages_to(
     State(api): State<ApiState>,
     app: App,
     Path(path): Path<EndpointPath>,
-    (Params(query), Params(window)): (Params<PageQuery>, Params<WindowQuery>),
-    Params(wanted): Params<FilterQuery>,
-    uri: Uri,
+    Timed(page): Timed<MessageId>,
+    wanted: Wanted,
 ) -> ApiResult<Response> {
-    let page = Page::<MessageId>::by_time(&query, &window, api.now())?;
-    let (reference, filter, range) = (path.reference()?, wanted.filter(&uri)?, page.range());
+    let (reference, range) = (path.reference()?, page.range());
     let engine = api.engine();
-    let found = attempts::messages_to(engine, &app.snapshot, &reference, &filter, range).await?;
+    let found =
+        attempts::messages_to(engine, &app.snapshot, &reference, &wanted.filter, range).await?;
     let content = if wanted.with_content {
         Content::Stored
     } else {

@@ -148,9 +148,9 @@ pub(super) async fn patch(
     Path(path): Path<EndpointPath>,
     body: Body,
 ) -> ApiResult<Response> {
-    let patch = body.parse::<EndpointPatchIn>()?.into();
-    let changed = endpoints::patch(api.engine(), &app.snapshot, &path.reference()?, patch).await?;
-    Ok(json(StatusCode::OK, &out(&api, &changed)))
+    let changes = body.parse::<EndpointPatchIn>()?.into();
+    let after = endpoints::patch(api.engine(), &app.snapshot, &path.reference()?, changes).await?;
+    Ok(json(StatusCode::OK, &out(&api, &after)))
 }
 
 /// Deletes an endpoint

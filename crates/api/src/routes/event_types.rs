@@ -143,9 +143,9 @@ pub(super) async fn patch(
     body: Body,
 ) -> ApiResult<Response> {
     let name = name_in(path)?;
-    let patch = body.parse::<EventTypePatchIn>()?.into();
-    let changed = event_types::patch(api.engine(), &org, &name, patch).await?;
-    Ok(json(StatusCode::OK, &EventTypeOut::new(changed, true)))
+    let changes = body.parse::<EventTypePatchIn>()?.into();
+    let after = event_types::patch(api.engine(), &org, &name, changes).await?;
+    Ok(json(StatusCode::OK, &EventTypeOut::new(after, true)))
 }
 
 #[derive(Deserialize, IntoParams)]

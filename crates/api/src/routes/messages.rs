@@ -4,7 +4,7 @@
 //! the body, checked for its form, kept as a part of the body's bytes and answered from there.
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -18,7 +18,7 @@ use crate::auth::{App, OrgApp, OrgFor};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json, json_bytes};
 use crate::openapi::Errors;
-use crate::page::{ListResponse, Page, PageQuery, WindowQuery, event_types};
+use crate::page::{EventTypes, ListResponse, PageQuery, Timed, WindowQuery};
 use crate::state::ApiState;
 use crate::wire::message::{Content, MessageIn, MessageOut};
 
@@ -119,14 +119,12 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     State(api): State<ApiState>,
     app: App,
-    Params(query): Params<PageQuery>,
-    Params(window): Params<WindowQuery>,
+    Timed(page): Timed<MessageId>,
     Params(wanted): Params<ListQuery>,
-    uri: Uri,
+    EventTypes(event_types): EventTypes,
 ) -> ApiResult<Response> {
-    let page = Page::<MessageId>::by_time(&query, &window, api.now())?;
     let filter = MessageFilter {
-        event_types: event_types(&uri)?,
+        event_types,
         channel: wanted.channel,
         tag: wanted.tag,
         without_payload: !wanted.with_content,

@@ -15,7 +15,7 @@ use crate::openapi::{Frame, document};
 use crate::state::ApiState;
 
 /// The whole API: everything under `/api/v1`.
-pub fn router(state: ApiState) -> Router {
+pub fn router(state: &ApiState) -> Router {
     let document = axum::body::Bytes::from(document());
     let routes: Router<ApiState> = collected().into();
     let routes = routes
@@ -25,7 +25,7 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/api/v1/{*path}", any(fallback::unknown_path))
         .method_not_allowed_fallback(fallback::unsupported_method);
-    crate::shell::around(routes.with_state(state.clone()), &state)
+    crate::shell::around(routes.with_state(state.clone()), state)
 }
 
 /// The documented routes.

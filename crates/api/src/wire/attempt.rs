@@ -137,6 +137,10 @@ pub(crate) struct MessageAttemptOut {
 /// How long the parts of an attempt took, in milliseconds. A part that did not happen is absent.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "each says its unit, as every number here does"
+)]
 pub(crate) struct TimingOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     resolve_ms: Option<f64>,

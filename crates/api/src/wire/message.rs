@@ -85,10 +85,7 @@ impl<'a> MessageIn<'a> {
             event_id: self.event_id,
             payload: body.slice_ref(payload.get().as_bytes()),
             record_key: self.record_key,
-            urgency: self.urgent.map(|urgent| match urgent {
-                true => Urgency::Urgent,
-                false => Urgency::Ordinary,
-            }),
+            urgency: self.urgent.map(urgency),
             channels: self.channels.unwrap_or_default(),
             tags: self.tags.unwrap_or_default(),
             deliver_at: self.deliver_at,
@@ -98,6 +95,14 @@ impl<'a> MessageIn<'a> {
                 .and_then(TransformationsParams::into_raw_body),
         };
         Ok((input, payload))
+    }
+}
+
+fn urgency(urgent: bool) -> Urgency {
+    if urgent {
+        Urgency::Urgent
+    } else {
+        Urgency::Ordinary
     }
 }
 

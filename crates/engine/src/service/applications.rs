@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
+use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::limit;
-use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     Application, ApplicationRef, ApplicationSettings, Change, Range, StoredApplication,
 };
@@ -53,7 +52,7 @@ impl From<ApplicationInput> for ApplicationPatch {
 
 impl ApplicationPatch {
     /// The application after the change.
-    fn applied_to(self, mut old: Application, now: Timestamp) -> Result<Application> {
+    fn applied_to(self, mut old: Application, engine: &Engine) -> Result<Application> {
         let mut faults = Faults::default();
         match self.uid {
             Edit::Keep => {}
@@ -70,11 +69,13 @@ impl ApplicationPatch {
         faults.rate("throttleRate", settings.throttle_rate);
         faults.texts("metadata", &settings.metadata);
         faults.texts("instance", &settings.instance);
-        if let Some(contract) = &settings.contract {
-            faults.keep("contract", contract.parse::<Uid>());
+        if let Some(name) = &settings.contract
+            && engine.contracts().contract(name).is_none()
+        {
+            faults.add("contract", format_args!("no contract is named {name}"));
         }
         faults.finish()?;
-        old.updated_at = now;
+        old.updated_at = engine.clock().now();
         Ok(old)
     }
 }
@@ -98,7 +99,7 @@ pub async fn create(
         updated_at: now,
         settings: ApplicationSettings::default(),
     };
-    let application = ApplicationPatch::from(input).applied_to(blank, now)?;
+    let application = ApplicationPatch::from(input).applied_to(blank, engine)?;
     // The key comes first: a repetition must find its answer, not the conflict with itself.
     let remember = repeatable.map(|r| Change::Remember(r.remember(now, &application)));
     let create = Change::CreateApplication {
@@ -183,8 +184,7 @@ pub async fn patch(
     for _ in 0..UPDATE_TRIES_MAX {
         let stored = engine.store().application(org, reference).await?;
         let stored = stored.ok_or(Error::NotFound)?;
-        let now = engine.clock().now();
-        let application = patch.clone().applied_to(stored.application, now)?;
+        let application = patch.clone().applied_to(stored.application, engine)?;
         let update = Change::UpdateApplication {
             key: stored.key,
             revision: stored.revision,

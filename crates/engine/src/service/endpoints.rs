@@ -3,9 +3,10 @@
 mod input;
 mod secrets;
 
+use watchfire_contracts::Contract;
 use watchfire_domain::endpoint::{Identity, Secrets, Settings};
 use watchfire_domain::filter::Subscription;
-use watchfire_domain::health::Health;
+use watchfire_domain::health::{Health, State};
 use watchfire_domain::id::{EndpointId, EventType};
 use watchfire_domain::secret::SigningKey;
 use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoint};
@@ -13,6 +14,7 @@ use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoi
 pub use self::input::{EndpointInput, EndpointPatch, Extras};
 pub use self::secrets::{Rotation, headers, patch_headers, put_headers, rotate, secret};
 use super::check::Faults;
+use super::contract::contract_of;
 use super::{Edit, Error, Put, Repeatable, Result, UPDATE_TRIES_MAX};
 use crate::{Engine, Snapshot};
 
@@ -45,8 +47,11 @@ pub async fn create(
         stored: blank(app.stored.key, EndpointId::new(now, engine.entropy()), now),
         secrets: Secrets::with_key(key),
     };
-    let made = input.into_patch().applied_to(blank, engine, faults)?;
-    known_event_types(engine, app, &made.stored.endpoint.settings.subscription).await?;
+    let contract = contract_of(engine, app);
+    let made = input
+        .into_patch()
+        .applied_to(blank, engine, &contract, faults)?;
+    known_event_types(engine, app, &contract, made.subscription()).await?;
     let remember = repeatable.map(|r| Change::Remember(r.remember(now, &made)));
     let create = Change::CreateEndpoint {
         application: app.stored.application.id,
@@ -85,7 +90,7 @@ fn blank(app: AppKey, id: EndpointId, now: watchfire_domain::time::Timestamp) ->
             },
             sealed: Vec::new(),
         },
-        health: Health::Active,
+        health: Health::default(),
     }
 }
 
@@ -97,6 +102,10 @@ pub(super) fn open(engine: &Engine, stored: StoredEndpoint) -> Result<OpenEndpoi
 }
 
 impl OpenEndpoint {
+    fn subscription(&self) -> &Subscription {
+        &self.stored.endpoint.settings.subscription
+    }
+
     fn sealed(&self, engine: &Engine) -> Endpoint {
         let id = self.stored.endpoint.identity.id;
         Endpoint {
@@ -110,24 +119,19 @@ impl OpenEndpoint {
 async fn known_event_types(
     engine: &Engine,
     app: &Snapshot,
+    contract: &Contract,
     subscription: &Subscription,
 ) -> Result<()> {
     let mut faults = Faults::default();
-    for (index, name) in subscription.event_types.iter().enumerate() {
+    for name in &subscription.event_types {
         let Ok(exact) = name.parse::<EventType>() else {
             continue;
         };
-        if engine
-            .store()
-            .event_type(&app.stored.org, &exact)
-            .await?
-            .is_none()
+        let store = engine.store();
+        if contract.event_type(name).is_none()
+            && store.event_type(&app.stored.org, &exact).await?.is_none()
         {
-            faults.add_at(
-                "eventTypes",
-                format!("[{index}]"),
-                format_args!("no event type is named {name}"),
-            );
+            faults.add("eventTypes", format_args!("no event type is named {name}"));
         }
     }
     faults.finish()
@@ -182,24 +186,24 @@ pub async fn patch(
 ) -> Result<OpenEndpoint> {
     let checks_types = !matches!(patch.event_types, Edit::Keep);
     let enables = patch.disabled == Edit::Set(false);
+    let contract = contract_of(engine, app);
     let mut tries = 0;
     loop {
         tries += 1;
         let old = find(engine, app, reference).await?;
         let (key, revision) = (old.stored.key, old.stored.revision);
-        // A person who switches it on overrules what its failures said.
-        let revived = enables && old.stored.health != Health::Active;
-        let mut new = patch.clone().applied_to(old, engine, Faults::default())?;
+        let mut new = patch
+            .clone()
+            .applied_to(old, engine, &contract, Faults::default())?;
         if checks_types {
-            known_event_types(engine, app, &new.stored.endpoint.settings.subscription).await?;
+            known_event_types(engine, app, &contract, new.subscription()).await?;
         }
         let mut changes = vec![update(engine, key, revision, &new)];
-        if revived {
-            new.stored.health = Health::Active;
-            changes.push(Change::SetHealth {
-                key,
-                health: Health::Active,
-            });
+        // A person who switches it on overrules what its failures said.
+        if enables && new.stored.health.state() != State::Active {
+            new.stored.health = new.stored.health.activate().next;
+            let health = new.stored.health.clone();
+            changes.push(Change::SetHealth { key, health });
         }
         match engine.apply(changes).await.map_err(Error::from) {
             Ok(()) => return Ok(new),

@@ -11,6 +11,7 @@
 pub mod applications;
 pub mod attempts;
 mod check;
+mod contract;
 mod edit;
 pub mod endpoints;
 mod error;

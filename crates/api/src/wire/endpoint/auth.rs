@@ -67,10 +67,8 @@ impl AuthOut {
             context.update(endpoint.ksuid().as_bytes());
             context.update(secret.expose().as_bytes());
             let tag = context.sign();
-            tag.as_ref()[..4]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect()
+            let start = tag.as_ref().first_chunk().copied().unwrap_or_default();
+            format!("{:08x}", u32::from_be_bytes(start))
         };
         match auth {
             Auth::None => Self::None,

@@ -6,7 +6,7 @@ use ring::hmac;
 use serde::Serialize;
 use utoipa::ToSchema;
 use watchfire_domain::endpoint::Method;
-use watchfire_domain::health::{DisableCause, Health};
+use watchfire_domain::health::Health;
 use watchfire_domain::id::{EndpointId, Uid};
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::endpoints::OpenEndpoint;
@@ -66,33 +66,51 @@ pub(crate) struct EndpointOut {
 #[serde(rename_all = "camelCase")]
 #[schema(as = EndpointHealth)]
 pub(crate) struct HealthOut {
+    /// `active`, `suspended`, `probation` or `disabled`.
     #[schema(value_type = String, example = "active")]
     state: &'static str,
+    /// The state in DefectDojo's words.
+    #[schema(value_type = String, example = "active")]
+    contract_state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
+    /// The first failure since the last success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first_error_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_error_at: Option<Timestamp>,
+    /// When it is tried whether it is back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_check_at: Option<Timestamp>,
     /// Why, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    note: Option<&'static str>,
+    note: Option<String>,
 }
 
-impl HealthOut {
-    fn new(health: &Health) -> Self {
-        let (since, note) = match health {
-            Health::Active => (None, None),
-            Health::Disabled { since, cause } => {
-                let note = match cause {
-                    DisableCause::Gone => "the receiver answered 410 Gone",
-                    DisableCause::Person => "a person disabled it",
-                };
-                (Some(*since), Some(note))
+impl From<&Health> for HealthOut {
+    fn from(health: &Health) -> Self {
+        let (since, next_check_at) = match health {
+            Health::Active { .. } => (None, None),
+            Health::Suspended {
+                since, check_at, ..
+            } => (Some(*since), Some(*check_at)),
+            Health::Probation { since, .. } | Health::Disabled { since, .. } => {
+                (Some(*since), None)
             }
         };
+        let (state, trouble) = (health.state(), health.trouble());
         Self {
-            state: health.state_name(),
+            state: state.as_str(),
+            contract_state: state.contract_str(),
             since,
-            note,
+            first_error_at: trouble.map(|trouble| trouble.first_error_at),
+            last_error_at: trouble.map(|trouble| trouble.last_error_at),
+            next_check_at,
+            note: health.note().map(|note| note.to_string()),
         }
     }
 }
@@ -121,7 +139,7 @@ impl EndpointOut {
             auth: AuthOut::new(&endpoint.secrets.auth, identity.id, fingerprints),
             ordered: settings.ordered,
             owner: settings.owner,
-            health: HealthOut::new(health),
+            health: health.into(),
         }
     }
 }

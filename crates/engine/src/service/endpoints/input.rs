@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use watchfire_contracts::manifest::{AuthKind, Https};
+use watchfire_contracts::{Contract, check_header};
 use watchfire_domain::endpoint::{Auth, Method};
 use watchfire_domain::id::{EndpointId, EventType};
 use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
 
 use super::super::check::{Faults, deduplicated};
-use super::super::headers;
 use super::super::{Edit, Result};
 use super::OpenEndpoint;
 use crate::Engine;
@@ -81,6 +82,7 @@ impl EndpointPatch {
         self,
         mut old: OpenEndpoint,
         engine: &Engine,
+        contract: &Contract,
         mut faults: Faults,
     ) -> Result<OpenEndpoint> {
         let identity = &mut old.stored.endpoint.identity;
@@ -116,7 +118,12 @@ impl EndpointPatch {
         self.extras.ordered.apply(&mut settings.ordered);
         self.extras.owner.apply(&mut settings.owner);
         self.extras.auth.apply_or_default(&mut old.secrets.auth);
+        if settings.subscription.event_types.is_empty() {
+            let default = &contract.manifest().endpoint.default_events;
+            settings.subscription.event_types.clone_from(default);
+        }
         check(&old, &mut faults);
+        check_contract(&old, contract, &mut faults);
         faults.finish()?;
         Ok(old)
     }
@@ -153,7 +160,6 @@ fn check(endpoint: &OpenEndpoint, faults: &mut Faults) {
         faults.chars("owner", owner, 1, limit::NAME_CHARS_MAX);
     }
     check_event_types(&settings.subscription.event_types, faults);
-    check_auth(&endpoint.secrets.auth, faults);
 }
 
 fn check_event_types(names: &[String], faults: &mut Faults) {
@@ -174,24 +180,50 @@ fn check_event_types(names: &[String], faults: &mut Faults) {
     }
 }
 
-fn check_auth(auth: &Auth, faults: &mut Faults) {
-    let fault = match auth {
-        Auth::None => None,
+fn check_auth(auth: &Auth, contract: &Contract, faults: &mut Faults) {
+    if !contract
+        .manifest()
+        .endpoint
+        .auth
+        .contains(&AuthKind::of(auth))
+    {
+        let name = contract.name();
+        faults.add(
+            "auth",
+            format_args!("the contract {name} does not offer this type"),
+        );
+        return;
+    }
+    // Credentials travel in a header; they must fit into one.
+    let header = |value: &str| check_header("authorization", value).map(drop);
+    let checked = match auth {
+        Auth::None => Ok(()),
         Auth::Basic { username, .. } if username.contains(':') => {
-            Some("a user name must not contain a colon")
+            return faults.add("auth", "a user name can't contain a colon");
         }
         Auth::Basic { username, password } => {
-            header_fault(username).or_else(|| header_fault(password.expose()))
+            header(username).and_then(|()| header(password.expose()))
         }
-        Auth::Bearer { token } => header_fault(token.expose()),
-        Auth::Header { name, value } => headers::fault_of(name, value.expose()),
+        Auth::Bearer { token } => header(token.expose()),
+        Auth::Header { name, value } => check_header(name, value.expose()).map(drop),
     };
-    if let Some(fault) = fault {
-        faults.add("auth", fault);
-    }
+    faults.keep("auth", checked);
 }
 
-/// Credentials travel in a header; they must fit into one.
-fn header_fault(text: &str) -> Option<&'static str> {
-    headers::fault_of("authorization", text)
+/// What the application's contract asks of an endpoint.
+fn check_contract(endpoint: &OpenEndpoint, contract: &Contract, faults: &mut Faults) {
+    let (settings, manifest) = (&endpoint.stored.endpoint.settings, contract.manifest());
+    let name = contract.name();
+    if manifest.endpoint.https == Https::Required && settings.url.starts_with("http:") {
+        faults.add("url", format_args!("the contract {name} asks for https"));
+    }
+    let offers =
+        |method| method == manifest.request.method || manifest.request.methods.contains(&method);
+    if settings.method.is_some_and(|method| !offers(method)) {
+        faults.add(
+            "method",
+            format_args!("the contract {name} does not offer this method"),
+        );
+    }
+    check_auth(&endpoint.secrets.auth, contract, faults);
 }
