@@ -101,7 +101,7 @@ pub async fn create(
     };
     let application = ApplicationPatch::from(input).applied_to(blank, engine)?;
     // The key comes first: a repetition must find its answer, not the conflict with itself.
-    let remember = repeatable.map(|r| Change::Remember(r.remember(now, &application)));
+    let remember = repeatable.map(|r| r.remember(now, &application));
     let create = Change::CreateApplication {
         org: org.clone(),
         application: application.clone(),

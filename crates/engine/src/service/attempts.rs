@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AttemptFilter, AttemptedMessage, Change, DeliveryView, EndpointCounts, EndpointKey,
-    EndpointRef, MessageRef, Range, StoredAttempt, StoredEndpoint,
+    AttemptFilter, AttemptedMessage, DeliveryView, EndpointCounts, EndpointKey, EndpointRef,
+    MessageRef, Range, StoredAttempt, StoredEndpoint,
 };
 
 use super::endpoints::{self, OpenEndpoint};
@@ -205,7 +205,7 @@ pub async fn resend(
     let Some(repeatable) = repeatable else {
         return Ok(());
     };
-    let remember = Change::Remember(repeatable.remember(now, &()));
+    let remember = repeatable.remember(now, &());
     match engine.apply(vec![remember]).await.map_err(Error::from) {
         // The same request at the same moment; one delivery is owed, whoever made it.
         Ok(()) | Err(Error::Repeated(_)) => Ok(()),
@@ -224,6 +224,6 @@ pub async fn counts(
     let endpoint = endpoint_row(engine, app, reference).await?;
     Ok(engine
         .store()
-        .endpoint_counts(endpoint.key, since, until)
+        .endpoint_counts(app.stored.key, endpoint.key, since, until)
         .await?)
 }

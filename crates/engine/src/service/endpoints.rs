@@ -52,7 +52,7 @@ pub async fn create(
         .into_patch()
         .applied_to(blank, engine, &contract, faults)?;
     known_event_types(engine, app, &contract, made.subscription()).await?;
-    let remember = repeatable.map(|r| Change::Remember(r.remember(now, &made)));
+    let remember = repeatable.map(|r| r.remember(now, &made));
     let create = Change::CreateEndpoint {
         application: app.stored.application.id,
         endpoint: made.sealed(engine),

@@ -130,7 +130,7 @@ pub async fn create(
     repeatable: Option<Repeatable<'_, EventTypeRecord>>,
 ) -> Result<EventTypeRecord> {
     let made = EventTypePatch::from(input).applied_to(blank(name, engine), engine)?;
-    let remember = repeatable.map(|r| Change::Remember(r.remember(made.updated_at, &made)));
+    let remember = repeatable.map(|r| r.remember(made.updated_at, &made));
     let create = Change::CreateEventType {
         org: org.clone(),
         event_type: made.clone(),

@@ -2,7 +2,7 @@
 
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::Remembered;
+use watchfire_store::{Change, Remembered};
 
 /// Names a request, so that a repetition of it is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,11 @@ pub struct Repeatable<'a, T> {
 }
 
 impl<T> Repeatable<'_, T> {
-    pub(super) fn remember(&self, now: Timestamp, made: &T) -> Remembered {
-        self.once.remember(now, (self.answer)(made))
+    /// Keeps the answer in the transaction that makes `made`.
+    pub(super) fn remember(&self, now: Timestamp, made: &T) -> Change {
+        Change::Remember {
+            answer: self.once.remember(now, (self.answer)(made)),
+            now,
+        }
     }
 }

@@ -57,7 +57,7 @@ pub async fn rotate(
     };
     faults.finish()?;
     let now = engine.clock().now();
-    let remember = repeatable.map(|r| Change::Remember(r.remember(now, &())));
+    let remember = repeatable.map(|r| r.remember(now, &()));
     change(engine, app, reference, remember, |endpoint| {
         replace_key(endpoint, key.clone(), rotation.overlap, now)
     })

@@ -1,0 +1,230 @@
+//! Who may do what: every route of the document, asked by those who may not.
+
+use axum::http::StatusCode;
+
+use super::harness::{SECRET, Server};
+
+/// A body that every route can read.
+const BODY: &str = r#"{"name":"x","url":"https://example.com/","eventType":"x","payload":{},
+    "description":"x","headers":{}}"#;
+
+/// Routes that need no token. The list may only shrink.
+const OPEN: &[&str] = &["GET /health", "GET /health/ping", "POST /auth/logout"];
+
+/// Routes that another organization may ask, because they speak of its own objects only. The list
+/// may only shrink.
+const PER_ORGANIZATION: &[&str] = &[
+    "GET /app",
+    "POST /app",
+    "PUT /app/{app_id}",
+    "GET /event-type",
+    "POST /event-type",
+    "PUT /event-type/{event_type_name}",
+    "POST /admin/redrive-dlq",
+];
+
+/// Routes that a token for another application of the organization may ask. The list may only
+/// shrink.
+const READ_BY_ALL: &[&str] = &["GET /event-type", "GET /event-type/{event_type_name}"];
+
+/// All routes of the document, such as `GET /app/{app_id}`.
+pub(crate) fn routes() -> Vec<String> {
+    let document: serde_json::Value =
+        serde_json::from_str(&watchfire_api::document()).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let of = |(path, item): (&String, &serde_json::Value)| {
+        let path = path
+            .strip_prefix("/api/v1")
+            .expect("under the API")
+            .to_owned();
+        let methods: Vec<_> = item.as_object().expect("an item").keys().cloned().collect();
+        methods
+            .into_iter()
+            .map(move |method| format!("{} {path}", method.to_uppercase()))
+    };
+    paths.iter().flat_map(of).collect()
+}
+
+struct World {
+    server: Server,
+    app: String,
+    endpoint: String,
+    message: String,
+    attempt: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let app = server.application(r#"{"name":"victim"}"#).await;
+        let endpoint = server
+            .endpoint(&app, r#"{"url":"https://example.com/"}"#)
+            .await;
+        let message = server
+            .message(&app, r#"{"eventType":"x","payload":{}}"#)
+            .await;
+        server.until_attempted(&app, &message, 1).await;
+        server
+            .ask("POST /event-type", r#"{"name":"x","description":""}"#)
+            .await;
+        let list = server
+            .ask(&format!("GET /app/{app}/attempt/msg/{message}"), "")
+            .await;
+        Self {
+            attempt: list.text("/data/0/id"),
+            server,
+            app,
+            endpoint,
+            message,
+        }
+    }
+
+    fn line(&self, route: &str) -> String {
+        route
+            .replace("{app_id}", &self.app)
+            .replace("{endpoint_id}", &self.endpoint)
+            .replace("{msg_id}", &self.message)
+            .replace("{attempt_id}", &self.attempt)
+            .replace("{event_type_name}", "x")
+    }
+
+    /// Asks every route, and answers those whose status is not among the expected.
+    async fn unexpected(&self, expect: &[StatusCode]) -> Vec<String> {
+        let mut unexpected = Vec::new();
+        for route in routes() {
+            let answer = self.server.ask(&self.line(&route), BODY).await;
+            if !expect.contains(&answer.status) {
+                unexpected.push(route);
+            }
+        }
+        unexpected
+    }
+
+    /// What the owner of it all sees.
+    async fn everything(&mut self) -> Vec<Vec<u8>> {
+        self.server.speak_as(
+            self.server
+                .organization_token(watchfire_api::DEFAULT_ORGANIZATION),
+        );
+        let mut seen = Vec::new();
+        for route in routes().iter().filter(|route| route.starts_with("GET")) {
+            seen.push(self.server.ask(&self.line(route), "").await.body);
+        }
+        seen
+    }
+}
+
+fn sorted(routes: &[&str]) -> Vec<String> {
+    let mut routes: Vec<_> = routes.iter().map(ToString::to_string).collect();
+    routes.sort();
+    routes
+}
+
+async fn check(token: Option<String>, expect: &[StatusCode], exceptions: &[&str]) {
+    let mut world = World::new().await;
+    let before = world.everything().await;
+    match token {
+        Some(token) => world.server.speak_as(token),
+        None => {
+            let other = world.server.application(r#"{"name":"other"}"#).await;
+            let token = world.server.application_token(&other, &[]);
+            world.server.ask(&format!("DELETE /app/{other}"), "").await;
+            let other = world.server.application(r#"{"name":"other"}"#).await;
+            let live = world.server.application_token(&other, &[]);
+            world.server.speak_as(token);
+            let mut dead = world.unexpected(expect).await;
+            dead.sort();
+            assert_eq!(dead, sorted(exceptions), "a deleted application's token");
+            world.server.speak_as(live);
+        }
+    }
+    let mut unexpected = world.unexpected(expect).await;
+    unexpected.sort();
+    assert_eq!(unexpected, sorted(exceptions));
+    let other = world
+        .server
+        .organization_token(watchfire_api::DEFAULT_ORGANIZATION);
+    world.server.speak_as(other);
+    for route in [
+        "GET /app/{app_id}",
+        "GET /app/{app_id}/endpoint/{endpoint_id}/secret",
+    ] {
+        let answer = world.server.ask(&world.line(route), "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{route} is still there");
+    }
+    drop(before);
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_answered() {
+    let world = World::new().await;
+    for route in routes() {
+        let mut request = world.server.request(&world.line(&route), BODY);
+        request.headers_mut().remove("authorization");
+        let answer = world.server.send(request).await;
+        let open = OPEN.contains(&route.as_str());
+        assert_eq!(answer.status == StatusCode::UNAUTHORIZED, !open, "{route}");
+    }
+}
+
+#[tokio::test]
+async fn with_a_wrong_token_nothing_is_answered() {
+    for token in ["nonsense", SECRET, "a.b.c", ""] {
+        check(Some(token.into()), &[StatusCode::UNAUTHORIZED], OPEN).await;
+    }
+}
+
+#[tokio::test]
+async fn another_organization_finds_nothing() {
+    let server = Server::start().await;
+    let token = server.organization_token("org_other");
+    let exceptions = [OPEN, PER_ORGANIZATION].concat();
+    check(Some(token), &[StatusCode::NOT_FOUND], &exceptions).await;
+}
+
+#[tokio::test]
+async fn another_application_finds_nothing() {
+    let exceptions = [OPEN, READ_BY_ALL].concat();
+    let refusals = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN];
+    check(None, &refusals, &exceptions).await;
+}
+
+#[tokio::test]
+async fn an_organization_sees_only_its_own_lists() {
+    let mut world = World::new().await;
+    world
+        .server
+        .speak_as(world.server.organization_token("org_other"));
+    for line in ["GET /app", "GET /event-type"] {
+        let answer = world.server.ask(line, "").await.json();
+        assert_eq!(answer["data"].as_array().map(Vec::len), Some(0), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_worded_as_clients_expect() {
+    let mut server = Server::start().await;
+    let app = server.application(r#"{"name":"a"}"#).await;
+    server.speak_as("some-nonsense-key".into());
+    server.show("GET /app", "").await;
+    server.speak_as(SECRET.into());
+    server.show("GET /app", "").await;
+    server.speak_as(server.application_token(&app, &[]));
+    server.show("GET /app", "").await;
+    server.show("GET /app/other", "").await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn a_token_expires() {
+    let server = Server::start().await;
+    let mut late = Server::start().await;
+    late.speak_as(server.organization_token(watchfire_api::DEFAULT_ORGANIZATION));
+    assert_eq!(late.ask("GET /app", "").await.status, StatusCode::OK);
+    late.clock
+        .advance(std::time::Duration::from_hours(24 * 365 * 11));
+    assert_eq!(
+        late.ask("GET /app", "").await.status,
+        StatusCode::UNAUTHORIZED
+    );
+}

@@ -1,0 +1,87 @@
+//! The OpenAPI document, and the surface of the Svix server that clients rely on.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use serde_json::Value;
+
+use super::authorization::routes;
+use super::harness::Server;
+
+/// Operations and required fields of the Svix server's open API.
+const SVIX: &str = include_str!("svix-surface.json");
+
+fn ours() -> Value {
+    serde_json::from_str(&watchfire_api::document()).expect("JSON")
+}
+
+#[test]
+fn the_stored_document_is_fresh() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reference/openapi.json"
+    );
+    let fresh = watchfire_api::document() + "\n";
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    if stored != fresh && std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, fresh).expect("the document can be written");
+        return;
+    }
+    assert!(stored == fresh, "run the tests with UPDATE_DOCS=1");
+}
+
+#[tokio::test]
+async fn every_documented_route_is_there() {
+    let server = Server::start().await;
+    for route in routes() {
+        let line = route.replace(['{', '}'], "");
+        let answer = server.ask(&line, "{}").await;
+        assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{route}");
+        let detail = answer.json()["detail"].clone();
+        assert_ne!(detail, "There is no such path", "{route}");
+    }
+}
+
+#[test]
+fn every_operation_of_the_peer_is_ours() {
+    let svix: Value = serde_json::from_str(SVIX).expect("JSON");
+    let ours: BTreeSet<_> = routes().into_iter().collect();
+    for operation in svix["operations"].as_array().expect("a list") {
+        let operation = operation.as_str().expect("a text");
+        assert!(ours.contains(operation), "{operation}");
+    }
+}
+
+#[test]
+fn every_field_of_the_peer_is_ours() {
+    let svix: Value = serde_json::from_str(SVIX).expect("JSON");
+    let document = ours();
+    for (name, fields) in svix["schemas"].as_object().expect("an object") {
+        let schema = &document["components"]["schemas"][name];
+        let known = properties(&document, schema);
+        for field in fields.as_array().expect("a list") {
+            let field = field.as_str().expect("a text");
+            assert!(known.contains(field), "{name}.{field}");
+        }
+    }
+}
+
+fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    if let Some(own) = schema["properties"].as_object() {
+        known.extend(own.keys().cloned());
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        known.extend(properties(document, part));
+    }
+    if let Some(name) = schema["$ref"]
+        .as_str()
+        .and_then(|path| path.rsplit('/').next())
+    {
+        known.extend(properties(
+            document,
+            &document["components"]["schemas"][name],
+        ));
+    }
+    known
+}

@@ -1,0 +1,276 @@
+//! Endpoints, their secrets and their headers.
+
+use axum::http::StatusCode;
+
+use super::harness::Server;
+
+async fn with_application() -> Server {
+    let server = Server::start().await;
+    server.application(r#"{"name":"Acme","uid":"acme"}"#).await;
+    for name in ["threat.created", "threat.closed"] {
+        let body = format!(r#"{{"name":"{name}","description":""}}"#);
+        server.ask("POST /event-type", &body).await;
+    }
+    server
+}
+
+#[tokio::test]
+async fn an_endpoint_lives_from_creation_to_deletion() {
+    let mut server = with_application().await;
+    server.show("GET /app/acme/endpoint", "").await;
+    let body = r#"{"url":"https://example.com/hook","uid":"main","description":"ours","eventTypes":["threat.created","threat.created"],"channels":["eu"],"throttleRate":5,"metadata":{"a":"b"},"version":3}"#;
+    let id = server
+        .show("POST /app/acme/endpoint", body)
+        .await
+        .text("/id");
+    server
+        .show(&format!("GET /app/acme/endpoint/{id}"), "")
+        .await;
+    server.show("GET /app/acme/endpoint/main", "").await;
+    server.show("GET /app/acme/endpoint", "").await;
+    server
+        .show(
+            "PUT /app/acme/endpoint/main",
+            r#"{"url":"https://example.com/new","uid":"main"}"#,
+        )
+        .await;
+    server
+        .show(
+            "PATCH /app/acme/endpoint/main",
+            r#"{"eventTypes":["threat.*"],"disabled":true}"#,
+        )
+        .await;
+    server
+        .show(
+            "PATCH /app/acme/endpoint/main",
+            r#"{"eventTypes":null,"disabled":false}"#,
+        )
+        .await;
+    server
+        .show(
+            "PUT /app/acme/endpoint/other",
+            r#"{"url":"https://example.com/other"}"#,
+        )
+        .await;
+    server.show("DELETE /app/acme/endpoint/main", "").await;
+    server.show("GET /app/acme/endpoint/main", "").await;
+    server.show("DELETE /app/acme/endpoint/main", "").await;
+    server.show("PATCH /app/acme/endpoint/main", "{}").await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn a_uid_belongs_to_one_endpoint_of_an_application() {
+    let mut server = with_application().await;
+    server.application(r#"{"name":"B","uid":"b"}"#).await;
+    let body = r#"{"url":"https://example.com/","uid":"main"}"#;
+    server.show("POST /app/acme/endpoint", body).await;
+    server.show("POST /app/acme/endpoint", body).await;
+    let other = server.ask("POST /app/b/endpoint", body).await;
+    assert_eq!(other.status, StatusCode::CREATED);
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn names_of_older_clients_are_understood() {
+    let mut server = with_application().await;
+    let body = r#"{"url":"https://example.com/","filterTypes":["threat.closed"],"rateLimit":7}"#;
+    let id = server
+        .show("POST /app/acme/endpoint", body)
+        .await
+        .text("/id");
+    let body = r#"{"filterTypes":["threat.created"],"rateLimit":8}"#;
+    server
+        .show(&format!("PATCH /app/acme/endpoint/{id}"), body)
+        .await;
+    let body = r#"{"url":"https://example.com/","filterTypes":["threat.closed"],"eventTypes":["threat.created"]}"#;
+    server
+        .show(&format!("PUT /app/acme/endpoint/{id}"), body)
+        .await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn an_empty_list_of_event_types_means_all() {
+    let mut server = with_application().await;
+    let body = r#"{"url":"https://example.com/","eventTypes":[],"channels":[]}"#;
+    server.show("POST /app/acme/endpoint", body).await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn faults_name_their_fields() {
+    let mut server = with_application().await;
+    for body in [
+        "{}",
+        r#"{"url":"ftp://example.com/"}"#,
+        r#"{"url":"https://user:pass@example.com/"}"#,
+        r#"{"url":"http://127.0.0.1/"}"#,
+        r#"{"url":"http://169.254.169.254/latest"}"#,
+        r#"{"url":"http://0x7f.1/"}"#,
+        r#"{"url":"https://example.com/","eventTypes":["nobody"]}"#,
+        r#"{"url":"https://example.com/","eventTypes":["a b","*","th*eat"]}"#,
+        r#"{"url":"https://example.com/","eventTypes":"threat.created"}"#,
+        r#"{"url":"https://example.com/","eventTypes":["threat.created",5]}"#,
+        r#"{"url":"https://example.com/","channels":["a b",""]}"#,
+        r#"{"url":"https://example.com/","uid":"ep_x"}"#,
+        r#"{"url":"https://example.com/","secret":"short"}"#,
+        r#"{"url":"https://example.com/","version":0}"#,
+        r#"{"url":"https://example.com/","method":"DELETE"}"#,
+        r#"{"url":"https://example.com/","method":"PUT"}"#,
+        r#"{"url":"https://example.com/","auth":{"type":"magic"}}"#,
+        r#"{"url":"https://example.com/","auth":{"type":"basic","username":"a:b","password":"c"}}"#,
+        r#"{"url":"https://example.com/","auth":{"type":"bearer","token":"a\nb"}}"#,
+        r#"{"url":"https://example.com/","auth":{"type":"header","name":"webhook-id","value":"x"}}"#,
+    ] {
+        server.show("POST /app/acme/endpoint", body).await;
+    }
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn a_credential_goes_in_and_never_comes_out() {
+    let mut server = with_application().await;
+    for auth in [
+        r#"{"type":"basic","username":"ann","password":"swordfish"}"#,
+        r#"{"type":"bearer","token":"swordfish"}"#,
+        r#"{"type":"header","name":"X-Api-Key","value":"swordfish"}"#,
+        r#"{"type":"none"}"#,
+    ] {
+        let body = format!(r#"{{"url":"https://example.com/","auth":{auth}}}"#);
+        let answer = server.ask("PUT /app/acme/endpoint/main", &body).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+        let text = String::from_utf8(answer.body.clone()).expect("text");
+        assert!(!text.contains("swordfish"), "{text}");
+        let json = &answer.json()["auth"];
+        assert_eq!(
+            json["type"],
+            serde_json::from_str::<serde_json::Value>(auth).expect("JSON")["type"]
+        );
+        assert_eq!(json["fingerprint"].is_string(), json["type"] != "none");
+    }
+    let put =
+        r#"{"url":"https://example.com/","uid":"main","auth":{"type":"bearer","token":"one"}}"#;
+    let print = server
+        .ask("PUT /app/acme/endpoint/main", put)
+        .await
+        .text("/auth/fingerprint");
+    let kept = server
+        .ask(
+            "PUT /app/acme/endpoint/main",
+            r#"{"url":"https://example.com/2","uid":"main"}"#,
+        )
+        .await;
+    assert_eq!(
+        kept.text("/auth/fingerprint"),
+        print,
+        "a client that knows no auth keeps it"
+    );
+    server
+        .show(
+            "PATCH /app/acme/endpoint/main",
+            r#"{"auth":null,"ordered":false,"owner":"ann"}"#,
+        )
+        .await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn the_secret_can_be_given_read_and_rotated() {
+    let mut server = with_application().await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let body = format!(r#"{{"url":"https://example.com/","uid":"main","secret":"{secret}"}}"#);
+    server.endpoint("acme", &body).await;
+    server.show("GET /app/acme/endpoint/main/secret", "").await;
+    let rotate = "POST /app/acme/endpoint/main/secret/rotate";
+    let body = r#"{"key":"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}"#;
+    server.show(rotate, body).await;
+    server.show("GET /app/acme/endpoint/main/secret", "").await;
+    server
+        .show(rotate, r#"{"gracePeriodSeconds":604800}"#)
+        .await;
+    server
+        .show(rotate, r#"{"gracePeriodSeconds":604801}"#)
+        .await;
+    server.show(rotate, r#"{"key":"whpk_AAAA"}"#).await;
+    server.show(rotate, r#"{"gracePeriodSeconds":-1}"#).await;
+    for _ in 0..8 {
+        let answer = server.ask(rotate, "{}").await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    }
+    server.show(rotate, "").await;
+    server.show(rotate, r#"{"gracePeriodSeconds":0}"#).await;
+    server
+        .show("GET /app/acme/endpoint/nobody/secret", "")
+        .await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn headers_are_replaced_merged_and_masked() {
+    let mut server = with_application().await;
+    server
+        .endpoint("acme", r#"{"url":"https://example.com/","uid":"main"}"#)
+        .await;
+    let path = "/app/acme/endpoint/main/headers";
+    server.show(&format!("GET {path}"), "").await;
+    let body = r#"{"headers":{"X-Tenant":"acme","Authorization":"Bearer abc"}}"#;
+    server.show(&format!("PUT {path}"), body).await;
+    server.show(&format!("GET {path}"), "").await;
+    let body = r#"{"headers":{"x-tenant":"other","X-New":"1","authorization":null}}"#;
+    server.show(&format!("PATCH {path}"), body).await;
+    server.show(&format!("GET {path}"), "").await;
+    for body in [
+        "{}",
+        r#"{"headers":{"Host":"evil"}}"#,
+        r#"{"headers":{"svix-id":"x"}}"#,
+        r#"{"headers":{"X-A":"a\r\nb: c"}}"#,
+        r#"{"headers":{"X A":"a"}}"#,
+        r#"{"headers":{"X-A":null}}"#,
+    ] {
+        server.show(&format!("PUT {path}"), body).await;
+    }
+    server.show(&format!("GET {path}"), "").await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn a_contract_limits_what_its_endpoints_may_be() {
+    let mut server = Server::start().await;
+    for contract in [
+        "dfend",
+        "defectdojo",
+        "defense-com",
+        "defguard",
+        "website-defender",
+    ] {
+        let body = format!(r#"{{"name":"A","uid":"{contract}","contract":"{contract}"}}"#);
+        server.application(&body).await;
+        let path = format!("POST /app/{contract}/endpoint");
+        server
+            .show(&path, r#"{"url":"http://example.com/","method":"PUT"}"#)
+            .await;
+    }
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn statistics_are_bounded_in_time() {
+    let mut server = with_application().await;
+    server
+        .endpoint("acme", r#"{"url":"https://example.com/","uid":"main"}"#)
+        .await;
+    let path = "GET /app/acme/endpoint/main/stats";
+    server.show(path, "").await;
+    for query in [
+        "since=2026-01-24T10:30:00Z",
+        "since=2026-01-23T10:20:00Z",
+        "until=2026-02-20T10:34:59Z",
+        "until=2026-02-20T10:36:00Z",
+        "since=2026-02-19T00:00:00Z&until=2026-02-18T00:00:00Z",
+        "since=yesterday",
+    ] {
+        server.show(&format!("{path}?{query}"), "").await;
+    }
+    insta::assert_snapshot!(server.transcript());
+}

@@ -1,0 +1,17 @@
+//! The API from outside: requests go through the whole router into an engine with the embedded
+//! store in memory, and answers are held against snapshots of status, headers and body.
+
+mod applications;
+mod attempts;
+mod authorization;
+mod document;
+mod endpoints;
+mod event_types;
+mod harness;
+mod health;
+mod idempotency;
+mod limits;
+mod messages;
+mod paging;
+mod portal;
+mod shell;
