@@ -145,6 +145,10 @@ pub(crate) struct MessageOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     deliver_at: Option<Timestamp>,
+    /// Faults the event type's schema found; the message was accepted all the same.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    schema_faults: &'a [String],
 }
 
 /// What is answered of a message's payload.
@@ -169,6 +173,7 @@ impl<'a> MessageOut<'a> {
             timestamp: message.accepted_at,
             record_key: message.record_key.as_deref(),
             deliver_at: message.details.deliver_at,
+            schema_faults: &message.details.schema_faults,
         })
     }
 }

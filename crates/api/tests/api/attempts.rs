@@ -246,7 +246,7 @@ async fn contracts_bring_their_own_examples() {
     server
         .endpoint("a", r#"{"url":"https://example.com/a","uid":"a"}"#)
         .await;
-    let body = r#"{"eventType":"user_created"}"#;
+    let body = r#"{"eventType":"user.created"}"#;
     let sent = server
         .ask("POST /app/a/endpoint/a/send-example", body)
         .await;
@@ -274,6 +274,7 @@ async fn an_endpoint_that_is_gone_is_disabled_until_a_person_enables_it() {
     server
         .show("PATCH /app/acme/endpoint/main", r#"{"disabled":false}"#)
         .await;
+    server.clock.advance(std::time::Duration::from_mins(1));
     server.until_attempted("acme", "e1", 2).await;
     insta::assert_snapshot!(server.transcript());
 }

@@ -65,7 +65,7 @@ impl World {
             .await;
         server.until_attempted(&app, &message, 1).await;
         server
-            .ask("POST /event-type", r#"{"name":"x","description":""}"#)
+            .ask("POST /event-type", r#"{"name":"victims","description":""}"#)
             .await;
         let list = server
             .ask(&format!("GET /app/{app}/attempt/msg/{message}"), "")
@@ -85,7 +85,7 @@ impl World {
             .replace("{endpoint_id}", &self.endpoint)
             .replace("{msg_id}", &self.message)
             .replace("{attempt_id}", &self.attempt)
-            .replace("{event_type_name}", "x")
+            .replace("{event_type_name}", "victims")
     }
 
     /// Asks every route, and answers those whose status is not among the expected.

@@ -17,7 +17,7 @@ use watchfire_deliver::Policy;
 use watchfire_domain::ambient::Clock as _;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::secret::SecretText;
-use watchfire_engine::{Bounds, Config, Engine, Parts, Vault};
+use watchfire_engine::{Bounds, Config, Engine, Parts, Validation, Vault};
 use watchfire_store::NodeId;
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{FakeClock, Receiver, Reply, Script, SeededEntropy};
@@ -29,7 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     router: Router,
     pub(crate) clock: FakeClock,
-    pub(crate) engine: Engine,
     /// What endpoints answer.
     pub(crate) receiver: Receiver,
     token: String,
@@ -65,8 +64,17 @@ impl Server {
         Self::with(Script::always(Reply::status(200))).await
     }
 
+    /// A server that refuses payloads which break their schema.
+    pub(crate) async fn strict() -> Self {
+        Self::made_of(Script::always(Reply::status(200)), Validation::Strict).await
+    }
+
     /// A server whose endpoints answer by a script.
     pub(crate) async fn with(script: Script) -> Self {
+        Self::made_of(script, Validation::Warn).await
+    }
+
+    async fn made_of(script: Script, validation: Validation) -> Self {
         let clock = FakeClock::new();
         let receiver = Receiver::in_memory(script);
         let parts = Parts {
@@ -83,12 +91,13 @@ impl Server {
             bounds: Bounds::default(),
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
+            validation,
             payload_retention: Duration::from_hours(90 * 24),
             message_retention: Duration::from_hours(90 * 24),
         };
         let engine = Engine::start(parts, config).await.expect("started");
         let state = ApiState::new(
-            engine.clone(),
+            engine,
             ApiConfig {
                 jwt_secret: SecretText::new(SECRET.into()),
                 public_url: Some("https://hooks.example.com".into()),
@@ -98,7 +107,6 @@ impl Server {
         Self {
             router: watchfire_api::router(&state),
             clock,
-            engine,
             receiver,
             token,
             transcript: String::new(),
@@ -173,7 +181,7 @@ impl Server {
             }
         }
         let body = match serde_json::from_slice::<Value>(&answer.body) {
-            Ok(json) => serde_json::to_string_pretty(&json).expect("JSON"),
+            Ok(json) => serde_json::to_string_pretty(&timeless(json)).expect("JSON"),
             Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
         };
         writeln!(text, "{body}").expect("a string");
@@ -265,6 +273,23 @@ impl Server {
         let recorded = |answer: &Value| answer["data"].as_array().map(Vec::len) == Some(attempts);
         self.until(&line, recorded).await;
     }
+}
+
+/// JSON without measured times, which differ from run to run.
+fn timeless(mut json: Value) -> Value {
+    match &mut json {
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                *member = match member.is_number() && name.ends_with("Ms") {
+                    true => Value::from(0),
+                    false => timeless(member.take()),
+                };
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = timeless(item.take())),
+        _ => {}
+    }
+    json
 }
 
 async fn read(response: Response<Body>) -> Answer {

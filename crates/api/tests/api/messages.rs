@@ -172,18 +172,20 @@ async fn messages_are_filtered_by_type_channel_and_tag() {
 }
 
 #[tokio::test]
-async fn a_contract_says_which_event_types_there_are() {
-    let mut server = Server::start().await;
-    server
-        .application(r#"{"name":"A","uid":"a","contract":"defguard"}"#)
-        .await;
-    server
-        .show("POST /app/a/msg", r#"{"eventType":"nobody","payload":{}}"#)
-        .await;
-    let known = r#"{"eventType":"user_created","payload":{}}"#;
-    assert_eq!(
-        server.ask("POST /app/a/msg", known).await.status,
-        StatusCode::ACCEPTED
-    );
-    insta::assert_snapshot!(server.transcript());
+async fn a_payload_that_breaks_its_schema_is_noted_or_refused() {
+    for mut server in [Server::start().await, Server::strict().await] {
+        server
+            .application(r#"{"name":"A","uid":"a","contract":"defguard"}"#)
+            .await;
+        server
+            .show("POST /app/a/msg", r#"{"eventType":"nobody","payload":{}}"#)
+            .await;
+        server
+            .show(
+                "POST /app/a/msg",
+                r#"{"eventType":"user_created","payload":{"id":"x"}}"#,
+            )
+            .await;
+        insta::assert_snapshot!(server.transcript());
+    }
 }

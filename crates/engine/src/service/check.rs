@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
+use watchfire_contracts::schema::{self, FaultKind};
 use watchfire_domain::id::{InvalidName, Uid};
 use watchfire_domain::limit;
 
@@ -16,6 +17,26 @@ pub struct Fault {
     pub field: Vec<Cow<'static, str>>,
     /// What is wrong, and where it can be said, what would be right.
     pub reason: String,
+}
+
+impl From<schema::Fault> for Fault {
+    fn from(fault: schema::Fault) -> Self {
+        let field = match fault.kind {
+            FaultKind::UnknownEventType => vec!["eventType".into()],
+            FaultKind::Schema | FaultKind::UnknownValue => {
+                let way = fault
+                    .path
+                    .split('/')
+                    .skip(1)
+                    .map(|step| Cow::Owned(step.to_owned()));
+                std::iter::once("payload".into()).chain(way).collect()
+            }
+        };
+        Self {
+            field,
+            reason: fault.message,
+        }
+    }
 }
 
 /// Collects what is wrong with an input, so that a caller learns all of it at once.

@@ -3,7 +3,6 @@
 mod input;
 mod secrets;
 
-use watchfire_contracts::Contract;
 use watchfire_domain::endpoint::{Identity, Secrets, Settings};
 use watchfire_domain::filter::Subscription;
 use watchfire_domain::health::{Health, State};
@@ -14,7 +13,6 @@ use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoi
 pub use self::input::{EndpointInput, EndpointPatch, Extras};
 pub use self::secrets::{Rotation, headers, patch_headers, put_headers, rotate, secret};
 use super::check::Faults;
-use super::contract::contract_of;
 use super::{Edit, Error, Put, Repeatable, Result, UPDATE_TRIES_MAX};
 use crate::{Engine, Snapshot};
 
@@ -47,11 +45,10 @@ pub async fn create(
         stored: blank(app.stored.key, EndpointId::new(now, engine.entropy()), now),
         secrets: Secrets::with_key(key),
     };
-    let contract = contract_of(engine, app);
     let made = input
         .into_patch()
-        .applied_to(blank, engine, &contract, faults)?;
-    known_event_types(engine, app, &contract, made.subscription()).await?;
+        .applied_to(blank, engine, &app.contract, faults)?;
+    known_event_types(engine, app, made.subscription()).await?;
     let remember = repeatable.map(|r| r.remember(now, &made));
     let create = Change::CreateEndpoint {
         application: app.stored.application.id,
@@ -119,7 +116,6 @@ impl OpenEndpoint {
 async fn known_event_types(
     engine: &Engine,
     app: &Snapshot,
-    contract: &Contract,
     subscription: &Subscription,
 ) -> Result<()> {
     let mut faults = Faults::default();
@@ -128,7 +124,7 @@ async fn known_event_types(
             continue;
         };
         let store = engine.store();
-        if contract.event_type(name).is_none()
+        if app.contract.event_type(name).is_none()
             && store.event_type(&app.stored.org, &exact).await?.is_none()
         {
             faults.add("eventTypes", format_args!("no event type is named {name}"));
@@ -186,7 +182,6 @@ pub async fn patch(
 ) -> Result<OpenEndpoint> {
     let checks_types = !matches!(patch.event_types, Edit::Keep);
     let enables = patch.disabled == Edit::Set(false);
-    let contract = contract_of(engine, app);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -194,9 +189,9 @@ pub async fn patch(
         let (key, revision) = (old.stored.key, old.stored.revision);
         let mut new = patch
             .clone()
-            .applied_to(old, engine, &contract, Faults::default())?;
+            .applied_to(old, engine, &app.contract, Faults::default())?;
         if checks_types {
-            known_event_types(engine, app, &contract, new.subscription()).await?;
+            known_event_types(engine, app, new.subscription()).await?;
         }
         let mut changes = vec![update(engine, key, revision, &new)];
         // A person who switches it on overrules what its failures said.

@@ -97,6 +97,9 @@ impl From<AcceptError> for Error {
         match error {
             AcceptError::EventIdTaken(_) => Self::Exists(Existing::EventId),
             AcceptError::Repeated(remembered) => Self::Repeated(remembered),
+            AcceptError::Invalid(faults) => {
+                Self::Invalid(faults.into_iter().map(Fault::from).collect())
+            }
             AcceptError::Overloaded => Self::Overloaded,
             AcceptError::Stopping => Self::Stopping,
             AcceptError::Store(error) => Self::Store(error),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use watchfire_contracts::Contract;
 use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, RawBody, Urgency};
@@ -12,7 +11,6 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::{EndpointRef, MessageFilter, MessageRef, Range, StoredMessage};
 
 use super::check::{Faults, deduplicated};
-use super::contract::contract_of;
 use super::{Error, Once, Result};
 use crate::{Audience, Engine, NewEvent, Snapshot};
 
@@ -49,21 +47,13 @@ impl MessageInput {
         }
     }
 
-    fn check(&mut self, contract: &Contract) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         let raw = self.raw_body.as_ref().map_or(0, |raw| raw.body.len());
         if self.payload.len().max(raw) > limit::PAYLOAD_BYTES_MAX {
             return Err(Error::TooLarge);
         }
         let mut faults = Faults::default();
         check_payload(&self.payload, &mut faults);
-        let event_type = self.event_type.as_str();
-        if event_type != PING && !contract.accepts(event_type) {
-            let name = contract.name();
-            faults.add(
-                "eventType",
-                format_args!("the contract {name} has no such event type"),
-            );
-        }
         if let Some(uid) = &self.event_id {
             let prefix = MessageId::PREFIX;
             if uid.as_str().starts_with(prefix) {
@@ -110,11 +100,14 @@ impl MessageInput {
     }
 }
 
+/// A payload stands one level deep in its request.
+const DEPTH_MAX: usize = limit::JSON_DEPTH_MAX - 1;
+
 fn check_payload(payload: &[u8], faults: &mut Faults) {
     if payload.first() != Some(&b'{') {
         faults.add("payload", "must be a JSON object");
-    } else if is_nested_deeper(payload, limit::JSON_DEPTH_MAX) {
-        let max = limit::JSON_DEPTH_MAX;
+    } else if is_nested_deeper(payload, DEPTH_MAX) {
+        let max = DEPTH_MAX;
         faults.add("payload", format_args!("may be nested at most {max} deep"));
     }
 }
@@ -167,7 +160,7 @@ async fn accept(
     audience: Audience,
     once: Option<Once>,
 ) -> Result<Arc<Message>> {
-    input.check(&contract_of(engine, app))?;
+    input.check()?;
     let now = engine.clock().now();
     let id = MessageId::new(now, engine.entropy());
     let mut event = input.into_event(id, now, audience);

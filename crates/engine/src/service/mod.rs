@@ -11,7 +11,6 @@
 pub mod applications;
 pub mod attempts;
 mod check;
-mod contract;
 mod edit;
 pub mod endpoints;
 mod error;
