@@ -1,0 +1,169 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Gets security events to every webhook endpoint that subscribed: signed, retried, in order per
+/// record, with the proof kept.
+#[derive(Debug, Parser)]
+#[command(name = "watchfire", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server.
+    #[command(after_long_help = crate::settings::help())]
+    Serve(ServeArgs),
+    /// Print an API token for an organization.
+    Token(TokenArgs),
+    /// Show what Watchfire does: a server, receivers that behave and misbehave, and real events.
+    Demo(DemoArgs),
+    /// Measure this machine: a server, a receiver and a load generator in one run.
+    Bench(BenchArgs),
+    /// Check that a webhook request was signed by Watchfire.
+    Verify(VerifyArgs),
+    /// List, show or check contracts.
+    #[command(subcommand)]
+    Contract(ContractCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SettingArgs {
+    /// Configuration file (TOML). Flags and `WATCHFIRE_*` variables win over it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WATCHFIRE_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of the embedded database and of the generated secrets [default: ./watchfire-data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Address and port of the API; port 0 takes a free one [default: 127.0.0.1:8071].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+    /// A private network that endpoints may be in; repeatable. Cloud metadata stays refused.
+    #[arg(long = "allow-cidr", value_name = "CIDR")]
+    pub(crate) allow_cidr: Vec<String>,
+    /// Delays between the attempts of a delivery, such as 5s,5m,30m; empty means no retries.
+    #[arg(long, value_name = "DELAYS")]
+    pub(crate) retry_schedule: Option<String>,
+    /// Deadline over a whole attempt, 1ms to 2m [default: 15s].
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) attempt_timeout: Option<String>,
+    /// PEM file of additional certificate authorities trusted for endpoints.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) extra_ca_file: Option<String>,
+    /// Folder of further contracts, one folder each.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) contracts: Option<String>,
+    /// What is logged: error, warn, info, debug or trace [default: info].
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Organization the token is for; it appears when the token is first used.
+    #[arg(long, value_name = "ORG")]
+    pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for the demo's data; kept when it ends.
+    #[arg(long, value_name = "DIR", default_value = "./watchfire-demo-data")]
+    pub(crate) data: PathBuf,
+    /// Address and port of the API.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8071")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// End after this many seconds instead of at Ctrl-C.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Fan-outs to measure.
+    #[arg(
+        long,
+        value_name = "N,N",
+        value_delimiter = ',',
+        default_value = "1,5,20"
+    )]
+    pub(crate) fan_out: Vec<usize>,
+    /// Seconds of load for each figure.
+    #[arg(long, value_name = "SECONDS", default_value_t = 8)]
+    pub(crate) seconds: u64,
+    /// Producers that post at the same time.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) producers: usize,
+    /// Bytes of each payload, about.
+    #[arg(long, value_name = "BYTES", default_value_t = 500)]
+    pub(crate) payload: usize,
+    /// Folder to put the database in; a temporary one if absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print the figures as JSON too.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The endpoint's secret (whsec_… or whpk_…); read from `WATCHFIRE_SECRET` if absent.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "WATCHFIRE_SECRET",
+        hide_env_values = true
+    )]
+    pub(crate) secret: String,
+    /// Value of the header webhook-id.
+    #[arg(long)]
+    pub(crate) id: String,
+    /// Value of the header webhook-timestamp.
+    #[arg(long)]
+    pub(crate) timestamp: String,
+    /// Value of the header webhook-signature.
+    #[arg(long)]
+    pub(crate) signature: String,
+    /// File with the body's exact bytes; `-` reads standard input.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) body: PathBuf,
+    /// Accept any timestamp instead of 5 minutes around now.
+    #[arg(long)]
+    pub(crate) any_time: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContractCommand {
+    /// List the contracts.
+    List {
+        /// Folder of further contracts, one folder each.
+        #[arg(long, value_name = "DIR")]
+        contracts: Option<PathBuf>,
+    },
+    /// Show one contract.
+    Show {
+        name: String,
+        /// Folder of further contracts, one folder each.
+        #[arg(long, value_name = "DIR")]
+        contracts: Option<PathBuf>,
+    },
+    /// Check a folder that holds a contract.
+    Check { dir: PathBuf },
+}

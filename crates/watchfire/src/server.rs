@@ -1,0 +1,128 @@
+//! Wiring: settings become a store, a transport, an engine and a listener.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use watchfire_api::{ApiConfig, ApiState};
+use watchfire_deliver::{Client, ClientConfig, Hickory, Policy, PoolLimits};
+use watchfire_domain::limit;
+use watchfire_domain::secret::SecretText;
+use watchfire_engine::{Bounds, Config, Engine, Parts, Vault};
+use watchfire_store::{NodeId, Store};
+use watchfire_store_sqlite::{Options, Sqlite};
+
+use crate::ambient::{SystemClock, SystemEntropy};
+use crate::contracts;
+use crate::data_dir::DataDir;
+use crate::http_server::HttpServer;
+use crate::settings::Settings;
+
+/// A server that is ready to serve.
+pub(crate) struct Server {
+    pub(crate) engine: Engine,
+    pub(crate) jwt_secret: SecretText,
+    http: HttpServer,
+    router: Router,
+    address: SocketAddr,
+    store: Sqlite,
+}
+
+impl Server {
+    /// Opens the data folder, takes up what the last run left and binds the address.
+    pub(crate) async fn start(settings: &Settings) -> Result<Self> {
+        let contracts = Arc::new(contracts::catalog(settings)?);
+        let data = DataDir::open(&settings.data)?;
+        let store = Sqlite::open(data.path(), Options::default())?;
+        let jwt_secret = jwt_secret(settings, &data)?;
+        let master_key = data.master_key(&SystemEntropy)?;
+        let http = HttpServer::bind(settings.listen)
+            .await
+            .with_context(|| format!("listen on {}", settings.listen))?;
+        let address = http.address()?;
+        let policy = Policy {
+            allow: settings.allow_cidrs.clone(),
+            own_addresses: vec![address],
+            ..Policy::default()
+        };
+        let parts = Parts {
+            store: Arc::new(store.clone()) as Arc<dyn Store>,
+            transport: Arc::new(client(settings, &policy)?),
+            policy: Arc::new(policy),
+            contracts,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            vault: Arc::new(Vault::new(&master_key)),
+        };
+        let engine = Engine::start(parts, engine_config(settings)).await?;
+        let api = ApiConfig {
+            jwt_secret: jwt_secret.clone(),
+            public_url: settings.public_url.clone(),
+        };
+        let router = watchfire_api::router(&ApiState::new(engine.clone(), api));
+        Ok(Self {
+            engine,
+            jwt_secret,
+            http,
+            router,
+            address,
+            store,
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` ends, then finishes what runs, hands back what does not and closes.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        self.http.serve(self.router, stop, API_GRACE).await;
+        self.engine.shut_down(limit::SHUTDOWN_GRACE).await;
+        self.store.close().await;
+    }
+}
+
+/// How long open API requests may take to finish when the server stops.
+const API_GRACE: Duration = Duration::from_secs(5);
+
+/// The secret API tokens are signed with: the configured one, else the data folder's.
+pub(crate) fn jwt_secret(settings: &Settings, data: &DataDir) -> Result<SecretText> {
+    match &settings.jwt_secret {
+        Some(secret) => Ok(secret.clone()),
+        None => data.jwt_secret(&SystemEntropy),
+    }
+}
+
+fn client(settings: &Settings, policy: &Policy) -> Result<Client> {
+    let config = ClientConfig {
+        policy: policy.clone(),
+        resolver: Arc::new(Hickory::from_system()?),
+        clock: Arc::new(SystemClock),
+        extra_ca_pem: settings
+            .extra_ca_file
+            .as_deref()
+            .map(read_pem)
+            .transpose()?,
+        pool: PoolLimits::default(),
+    };
+    Client::new(config).context("extra_ca_file")
+}
+
+fn read_pem(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("extra_ca_file {}", path.display()))
+}
+
+fn engine_config(settings: &Settings) -> Config {
+    Config {
+        node: NodeId("embedded".to_owned()),
+        bounds: Bounds::default(),
+        default_contract: settings.default_contract.clone(),
+        signature_headers: settings.signature_headers,
+        validation: settings.validation,
+        payload_retention: settings.payload_retention,
+        message_retention: settings.message_retention,
+    }
+}

@@ -1,0 +1,436 @@
+//! What an operator can set, and where each value comes from: a flag wins over the environment,
+//! that over the file, that over the default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use watchfire_contracts::render::SignatureHeaders;
+use watchfire_deliver::Cidr;
+use watchfire_domain::limit;
+use watchfire_domain::retry::{self, Schedule};
+use watchfire_domain::secret::SecretText;
+use watchfire_engine::Validation;
+
+/// One thing that can be set. The reference page is generated from [`TABLE`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// The key in the configuration file.
+    pub(crate) key: &'static str,
+    pub(crate) env: &'static str,
+    /// The flag of `watchfire serve`, where there is one.
+    pub(crate) flag: Option<&'static str>,
+    pub(crate) default: &'static str,
+    pub(crate) about: &'static str,
+}
+
+/// Everything that can be set.
+pub(crate) const TABLE: &[Setting] = &[
+    Setting {
+        key: "listen",
+        env: "WATCHFIRE_LISTEN",
+        flag: Some("--listen"),
+        default: "127.0.0.1:8071",
+        about: "Address and port of the API. Port 0 takes a free one.",
+    },
+    Setting {
+        key: "data",
+        env: "WATCHFIRE_DATA",
+        flag: Some("--data"),
+        default: "./watchfire-data",
+        about: "Folder of the embedded database and of the generated secrets. Made if missing.",
+    },
+    Setting {
+        key: "jwt_secret",
+        env: "WATCHFIRE_JWT_SECRET",
+        flag: None,
+        default: "made at the first start, in the data folder",
+        about: "Secret (HS256) that API tokens are signed with. At least 16 bytes.",
+    },
+    Setting {
+        key: "allow_cidrs",
+        env: "WATCHFIRE_ALLOW_CIDRS",
+        flag: Some("--allow-cidr"),
+        default: "none",
+        about: "Private networks that endpoints may be in, separated by commas. Cloud metadata \
+                addresses stay refused.",
+    },
+    Setting {
+        key: "retry_schedule",
+        env: "WATCHFIRE_RETRY_SCHEDULE",
+        flag: Some("--retry-schedule"),
+        default: "5s,5m,30m,2h,5h,10h,10h",
+        about: "Delays between the attempts of a delivery, separated by commas (ms, s, m, h, d). \
+                Empty means no retries. For our own contracts; a product's contract has its own.",
+    },
+    Setting {
+        key: "attempt_timeout",
+        env: "WATCHFIRE_ATTEMPT_TIMEOUT",
+        flag: Some("--attempt-timeout"),
+        default: "15s",
+        about: "Deadline over a whole attempt, 1ms to 2m, where the contract names none.",
+    },
+    Setting {
+        key: "extra_ca_file",
+        env: "WATCHFIRE_EXTRA_CA_FILE",
+        flag: Some("--extra-ca-file"),
+        default: "none",
+        about: "PEM file of additional certificate authorities trusted for endpoints.",
+    },
+    Setting {
+        key: "default_contract",
+        env: "WATCHFIRE_DEFAULT_CONTRACT",
+        flag: None,
+        default: "standard",
+        about: "Contract of applications that name none.",
+    },
+    Setting {
+        key: "contracts_dir",
+        env: "WATCHFIRE_CONTRACTS",
+        flag: Some("--contracts"),
+        default: "none",
+        about: "Folder of further contracts, one folder each; one with a known name replaces it.",
+    },
+    Setting {
+        key: "validation",
+        env: "WATCHFIRE_VALIDATION",
+        flag: None,
+        default: "warn",
+        about: "Payloads that break their contract's schema: `strict` refuses them (422), `warn` \
+                accepts them and notes the faults on the message, `off` does not look.",
+    },
+    Setting {
+        key: "public_url",
+        env: "WATCHFIRE_PUBLIC_URL",
+        flag: None,
+        default: "taken from the request",
+        about: "Where the server is reached from outside, such as https://hooks.example.com; for \
+                links.",
+    },
+    Setting {
+        key: "signature_headers",
+        env: "WATCHFIRE_SIGNATURE_HEADERS",
+        flag: None,
+        default: "webhook",
+        about: "Names of the signature's headers: `webhook` for webhook-*, `webhook,svix` for the \
+                same values under svix-* as well.",
+    },
+    Setting {
+        key: "payload_retention",
+        env: "WATCHFIRE_PAYLOAD_RETENTION",
+        flag: None,
+        default: "90d",
+        about: "Age at which payloads are removed, unless the message says less.",
+    },
+    Setting {
+        key: "message_retention",
+        env: "WATCHFIRE_MESSAGE_RETENTION",
+        flag: None,
+        default: "90d",
+        about: "Age at which messages and their attempts are removed.",
+    },
+    Setting {
+        key: "log",
+        env: "WATCHFIRE_LOG",
+        flag: Some("--log"),
+        default: "info",
+        about: "What is logged: error, warn, info, debug or trace, also per module \
+                (`info,watchfire_engine=debug`).",
+    },
+];
+
+/// What is in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data: PathBuf,
+    pub(crate) jwt_secret: Option<SecretText>,
+    pub(crate) allow_cidrs: Vec<Cidr>,
+    pub(crate) retry_schedule: Option<Schedule>,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) extra_ca_file: Option<PathBuf>,
+    pub(crate) default_contract: String,
+    pub(crate) contracts_dir: Option<PathBuf>,
+    pub(crate) validation: Validation,
+    pub(crate) public_url: Option<String>,
+    pub(crate) signature_headers: SignatureHeaders,
+    pub(crate) payload_retention: Duration,
+    pub(crate) message_retention: Duration,
+    pub(crate) log: String,
+    /// Overrides under `[contracts.<name>]`.
+    pub(crate) contracts: BTreeMap<String, toml::Table>,
+}
+
+/// Why a setting can't be used, in one line that names it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("{from}: {problem}")]
+    Value { from: Origin, problem: String },
+    #[error("{path}: {problem}", path = path.display())]
+    File { path: PathBuf, problem: String },
+    #[error("{path}: unknown key {key:?}; known are {known}", path = path.display())]
+    UnknownKey {
+        path: PathBuf,
+        key: String,
+        known: String,
+    },
+}
+
+/// Where a value was set.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    Flag(&'static str),
+    Environment(&'static str),
+    File(PathBuf, &'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Environment(name) => f.write_str(name),
+            Self::File(path, key) => write!(f, "{}: {key}", path.display()),
+        }
+    }
+}
+
+/// Values by key, before they are understood.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    values: BTreeMap<&'static str, (Origin, String)>,
+    contracts: BTreeMap<String, toml::Table>,
+}
+
+impl Layers {
+    /// Reads the configuration file; its values give way to all others.
+    pub(crate) fn read_file(&mut self, path: &Path) -> Result<(), SettingsError> {
+        let wrong = |problem: String| SettingsError::File {
+            path: path.to_owned(),
+            problem,
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error
+                .span()
+                .map_or(0, |span| text[..span.start].lines().count().max(1));
+            wrong(format!(
+                "line {line}: {}",
+                error.message().lines().next().unwrap_or_default()
+            ))
+        })?;
+        for (key, value) in table {
+            self.take_file_value(path, &key, value)?;
+        }
+        Ok(())
+    }
+
+    fn take_file_value(
+        &mut self,
+        path: &Path,
+        key: &str,
+        value: toml::Value,
+    ) -> Result<(), SettingsError> {
+        if key == "contracts" {
+            self.contracts = value.try_into().map_err(|error| SettingsError::File {
+                path: path.to_owned(),
+                problem: format!("contracts: {error}"),
+            })?;
+            return Ok(());
+        }
+        let Some(setting) = TABLE.iter().find(|setting| setting.key == key) else {
+            return Err(SettingsError::UnknownKey {
+                path: path.to_owned(),
+                key: key.to_owned(),
+                known: known_keys(),
+            });
+        };
+        let origin = Origin::File(path.to_owned(), setting.key);
+        let text = scalar_text(value).ok_or_else(|| SettingsError::Value {
+            from: origin.clone(),
+            problem: "expected a text, a number, or a list of texts".to_owned(),
+        })?;
+        self.values.insert(setting.key, (origin, text));
+        Ok(())
+    }
+
+    /// Takes what the environment sets.
+    pub(crate) fn read_environment(&mut self, lookup: impl Fn(&str) -> Option<String>) {
+        for setting in TABLE {
+            if let Some(value) = lookup(setting.env) {
+                let origin = Origin::Environment(setting.env);
+                self.values.insert(setting.key, (origin, value));
+            }
+        }
+    }
+
+    /// Takes a flag, which wins over everything.
+    pub(crate) fn flag(&mut self, key: &'static str, value: Option<String>) {
+        let flag = TABLE
+            .iter()
+            .find(|setting| setting.key == key)
+            .and_then(|setting| setting.flag);
+        if let (Some(flag), Some(value)) = (flag, value) {
+            self.values.insert(key, (Origin::Flag(flag), value));
+        }
+    }
+
+    /// Understands every value.
+    pub(crate) fn resolve(self) -> Result<Settings, SettingsError> {
+        Ok(Settings {
+            listen: self.parse("listen", parse_listen)?,
+            data: self.parse("data", |text| Ok(PathBuf::from(text)))?,
+            jwt_secret: self.optional("jwt_secret", parse_secret)?,
+            allow_cidrs: self
+                .optional("allow_cidrs", parse_cidrs)?
+                .unwrap_or_default(),
+            retry_schedule: self.optional("retry_schedule", |text| {
+                Schedule::from_str(text).map_err(|error| error.to_string())
+            })?,
+            attempt_timeout: self.parse("attempt_timeout", parse_timeout)?,
+            extra_ca_file: self.optional("extra_ca_file", |text| Ok(PathBuf::from(text)))?,
+            default_contract: self.parse("default_contract", |text| Ok(text.to_owned()))?,
+            contracts_dir: self.optional("contracts_dir", |text| Ok(PathBuf::from(text)))?,
+            validation: self.parse("validation", parse_validation)?,
+            public_url: self.optional("public_url", |text| {
+                Ok(text.trim_end_matches('/').to_owned())
+            })?,
+            signature_headers: self.parse("signature_headers", parse_signature_headers)?,
+            payload_retention: self.parse("payload_retention", parse_duration)?,
+            message_retention: self.parse("message_retention", parse_duration)?,
+            log: self.parse("log", |text| Ok(text.to_owned()))?,
+            contracts: self.contracts,
+        })
+    }
+
+    fn optional<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, SettingsError> {
+        let Some((origin, text)) = self.values.get(key) else {
+            return Ok(None);
+        };
+        let wrong = |problem| SettingsError::Value {
+            from: origin.clone(),
+            problem,
+        };
+        parse(text).map(Some).map_err(wrong)
+    }
+
+    fn parse<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, SettingsError> {
+        if let Some(value) = self.optional(key, &parse)? {
+            return Ok(value);
+        }
+        let default = TABLE
+            .iter()
+            .find(|setting| setting.key == key)
+            .map(|setting| setting.default);
+        let value = parse(default.unwrap_or_default());
+        Ok(value.expect("a test reads every default"))
+    }
+}
+
+/// What can be set in a file or the environment, for `watchfire serve --help`.
+pub(crate) fn help() -> String {
+    let entries = TABLE.iter().map(|setting| {
+        let Setting {
+            key,
+            env,
+            default,
+            about,
+            ..
+        } = setting;
+        format!("\n  {env}, {key} [default: {default}]\n      {about}\n")
+    });
+    let entries: String = entries.collect();
+    format!("Environment variables, and keys of the configuration file:\n{entries}")
+}
+
+fn known_keys() -> String {
+    let keys: Vec<_> = TABLE
+        .iter()
+        .map(|setting| setting.key)
+        .chain(["contracts"])
+        .collect();
+    keys.join(", ")
+}
+
+/// A list becomes what the environment would hold: texts separated by commas.
+fn scalar_text(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(value) => Some(value.to_string()),
+        toml::Value::Array(items) => {
+            let items: Option<Vec<_>> = items.into_iter().map(scalar_text).collect();
+            items.map(|items| items.join(","))
+        }
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let wrong =
+        || format!("{text:?} is not an address and port such as 127.0.0.1:8071 or [::1]:8071");
+    text.parse().map_err(|_| wrong())
+}
+
+/// Shorter secrets can be guessed from a single token.
+const JWT_SECRET_BYTES_MIN: usize = 16;
+
+fn parse_secret(text: &str) -> Result<SecretText, String> {
+    if text.len() < JWT_SECRET_BYTES_MIN {
+        return Err(format!("must have at least {JWT_SECRET_BYTES_MIN} bytes"));
+    }
+    Ok(SecretText::new(text.to_owned()))
+}
+
+fn parse_cidrs(text: &str) -> Result<Vec<Cidr>, String> {
+    let parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    parts
+        .map(|part| part.parse().map_err(|error| format!("{part:?} {error}")))
+        .collect()
+}
+
+fn parse_validation(text: &str) -> Result<Validation, String> {
+    match text {
+        "strict" => Ok(Validation::Strict),
+        "warn" => Ok(Validation::Warn),
+        "off" => Ok(Validation::Off),
+        _ => Err(format!("{text:?} is not strict, warn or off")),
+    }
+}
+
+fn parse_signature_headers(text: &str) -> Result<SignatureHeaders, String> {
+    match text {
+        "webhook" => Ok(SignatureHeaders::Webhook),
+        "webhook,svix" => Ok(SignatureHeaders::WebhookAndSvix),
+        _ => Err(format!("{text:?} is not `webhook` or `webhook,svix`")),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    retry::parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = parse_duration(text)?;
+    if timeout.is_zero() || timeout > limit::ATTEMPT_TIMEOUT_MAX {
+        let most = retry::format_duration(limit::ATTEMPT_TIMEOUT_MAX);
+        return Err(format!("{text:?} is not between 1ms and {most}"));
+    }
+    Ok(timeout)
+}
+
+#[cfg(test)]
+mod tests;

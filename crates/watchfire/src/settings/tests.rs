@@ -1,0 +1,122 @@
+use std::fmt::Write as _;
+
+use super::*;
+
+fn file(text: &str) -> (tempfile::TempDir, Result<Layers, SettingsError>) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("watchfire.toml");
+    std::fs::write(&path, text).expect("written");
+    let mut layers = Layers::default();
+    let read = layers.read_file(&path).map(|()| layers);
+    (dir, read)
+}
+
+#[test]
+fn every_default_can_be_read() {
+    let settings = Layers::default().resolve().expect("defaults");
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8071");
+    assert_eq!(settings.attempt_timeout, limit::ATTEMPT_TIMEOUT);
+    assert_eq!(settings.payload_retention, limit::PAYLOAD_RETENTION);
+    let schedule = TABLE.iter().find(|setting| setting.key == "retry_schedule");
+    let schedule: Schedule = schedule.expect("listed").default.parse().expect("valid");
+    assert_eq!(schedule, Schedule::default());
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let (_dir, layers) = file("listen = '127.0.0.1:1'\nlog = 'warn'\ndata = 'x'");
+    let mut layers = layers.expect("valid");
+    layers.read_environment(|name| match name {
+        "WATCHFIRE_LISTEN" => Some("127.0.0.1:2".to_owned()),
+        "WATCHFIRE_LOG" => Some("debug".to_owned()),
+        _ => None,
+    });
+    layers.flag("listen", Some("127.0.0.1:3".to_owned()));
+    let settings = layers.resolve().expect("valid");
+    assert_eq!(settings.listen.port(), 3);
+    assert_eq!(settings.log, "debug");
+    assert_eq!(settings.data, PathBuf::from("x"));
+}
+
+#[test]
+fn lists_can_be_written_as_lists() {
+    let (_dir, layers) =
+        file("allow_cidrs = ['10.0.0.0/8', 'fd00::/8']\nretry_schedule = ['1ms', '5s']");
+    let settings = layers.expect("valid").resolve().expect("valid");
+    assert_eq!(settings.allow_cidrs.len(), 2);
+    assert_eq!(settings.retry_schedule.expect("set").attempts_max(), 3);
+}
+
+#[test]
+fn wrong_values_are_named_in_one_line() {
+    let problem = |text: &str| {
+        let (_dir, layers) = file(text);
+        let error = layers
+            .and_then(Layers::resolve)
+            .map(|_| ())
+            .expect_err("wrong");
+        let text = error.to_string();
+        assert!(!text.contains('\n'), "{text}");
+        text.rsplit_once("watchfire.toml: ")
+            .expect("names the file")
+            .1
+            .to_owned()
+    };
+    assert!(problem("listn = 'x'").starts_with("unknown key \"listn\"; known are listen,"));
+    assert!(problem("listen = 'x'").starts_with("listen: \"x\" is not an address"));
+    assert!(problem("allow_cidrs = '10.0.0.0/99'").starts_with("allow_cidrs: \"10.0.0.0/99\""));
+    assert!(problem("retry_schedule = '5'").starts_with("retry_schedule: \"5\" is not a duration"));
+    assert!(problem("attempt_timeout = '3m'").contains("is not between 1ms and 2m"));
+    assert!(problem("jwt_secret = 'short'").starts_with("jwt_secret: must have at least 16 bytes"));
+    assert!(problem("log = 1.5").starts_with("log: expected a text"));
+    assert!(problem("x = [").starts_with("line 1: "));
+}
+
+/// The reference page, made from the table.
+fn page() -> String {
+    let mut page = String::from(
+        "# Configuration\n\n\
+         `watchfire serve` reads flags, environment variables and, with `--config FILE` or \
+         `WATCHFIRE_CONFIG`, a TOML file.\n\
+         A flag wins over the environment, that over the file, that over the default.\n\
+         An unknown key or a wrong value stops the start with one line that names it.\n\
+         Durations are written as `500ms`, `5s`, `30m`, `2h` or `1d`.\n\n\
+         | key in the file | environment | flag | default | what it is |\n\
+         |---|---|---|---|---|\n",
+    );
+    for setting in TABLE {
+        let Setting {
+            key,
+            env,
+            default,
+            about,
+            ..
+        } = setting;
+        let flag = setting
+            .flag
+            .map_or_else(|| "–".to_owned(), |flag| format!("`{flag}`"));
+        writeln!(page, "| `{key}` | `{env}` | {flag} | {default} | {about} |")
+            .expect("a text grows");
+    }
+    page.push_str(
+        "\nThe numbers of a contract can be changed in the file under `[contracts.<name>]`, for instance:\n\n\
+         ```toml\n[contracts.defectdojo.health]\ncooldown = \"30s\"\n```\n",
+    );
+    page
+}
+
+#[test]
+fn the_page_of_settings_is_fresh() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reference/configuration.md"
+    );
+    if std::env::var_os("WATCHFIRE_UPDATE_DOCS").is_some() {
+        std::fs::write(path, page()).expect("the page can be written");
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == page(),
+        "docs/reference/configuration.md is out of date; run `make docs`"
+    );
+}
