@@ -7,6 +7,8 @@ use watchfire_domain::limit::{TABLE, Value};
 
 use crate::repository::root;
 
+mod health;
+
 /// Compares a page with what the code says, or writes it if `WATCHFIRE_UPDATE_DOCS` is set.
 fn expect_fresh(path: &str, expected: &str) {
     let page = root().join(path);

@@ -22,8 +22,8 @@ use watchfire_domain::message::RawBody;
 use watchfire_domain::time::Timestamp;
 
 use crate::contract::Contract;
-use crate::header::HeaderFault;
-use crate::manifest::{AuthKind, Instance};
+use crate::header::{HeaderFault, check_headers};
+use crate::manifest::{AuthKind, Https, Instance};
 use crate::signature::KeyMismatch;
 
 mod body;
@@ -101,6 +101,46 @@ pub enum RenderError {
     Key(#[from] KeyMismatch),
     #[error("the content type of the raw body is not printable ASCII")]
     ContentType,
+}
+
+/// Why an endpoint can't be saved under a contract.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointFault {
+    #[error("the contract allows only URLs that begin with https://")]
+    InsecureUrl,
+    #[error(transparent)]
+    Headers(#[from] HeaderFault),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+impl Contract {
+    /// Whether an endpoint with these settings can be saved: everything that could later keep its
+    /// messages from being rendered is refused here.
+    pub fn check_endpoint(
+        &self,
+        settings: &Settings,
+        secrets: &Secrets,
+    ) -> Result<(), EndpointFault> {
+        let wants_https = self.manifest().endpoint.https == Https::Required;
+        if wants_https && !settings.url.starts_with("https://") {
+            return Err(EndpointFault::InsecureUrl);
+        }
+        check_headers(&secrets.headers)?;
+        let ours = &self.manifest().request.headers;
+        let is_ours = |name: &str| ours.iter().any(|own| own.name.eq_ignore_ascii_case(name));
+        if let Some((name, _)) = secrets.headers.iter().find(|(name, _)| is_ours(name)) {
+            return Err(HeaderFault::Reserved { name: name.clone() }.into());
+        }
+        Prepared::new(Destination {
+            contract: self,
+            instance: &Instance::default(),
+            settings,
+            secrets,
+            signature_headers: SignatureHeaders::default(),
+        })?;
+        Ok(())
+    }
 }
 
 /// Prepares and renders at once, where only one message is sent.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,7 +65,7 @@ fn fixtures() -> Vec<Fixture> {
 
 /// An endpoint as a test changes it.
 struct Case {
-    contract: &'static str,
+    contract: Arc<Contract>,
     event_type: String,
     payload: Bytes,
     instance: Instance,
@@ -73,14 +74,20 @@ struct Case {
 }
 
 impl Case {
-    fn new(contract: &'static str, event_type: &str) -> Self {
-        let catalog = Catalog::embedded();
-        let known = catalog.contract(contract).expect("embedded");
-        let sample = &known.event_type(event_type).expect("an event type").sample;
+    fn new(contract: &str, event_type: &str) -> Self {
+        Self::of(&Catalog::embedded(), contract, event_type)
+    }
+
+    fn of(catalog: &Catalog, contract: &str, event_type: &str) -> Self {
+        let contract = catalog.contract(contract).expect("embedded").clone();
+        let sample = &contract
+            .event_type(event_type)
+            .expect("an event type")
+            .sample;
         Self {
-            contract,
             event_type: event_type.to_owned(),
             payload: Bytes::from(sample.clone()),
+            contract,
             instance: Instance::default(),
             method: None,
             auth: Auth::None,
@@ -88,7 +95,6 @@ impl Case {
     }
 
     fn render(&self) -> Rendered {
-        let catalog = Catalog::embedded();
         let mut settings: Settings =
             serde_json::from_str(r#"{"url":"https://a.example/"}"#).expect("settings");
         settings.method = self.method;
@@ -96,7 +102,7 @@ impl Case {
         let mut secrets = Secrets::with_key(key);
         secrets.auth = self.auth.clone();
         let prepared = Prepared::new(Destination {
-            contract: catalog.contract(self.contract).expect("embedded"),
+            contract: &self.contract,
             instance: &self.instance,
             settings: &settings,
             secrets: &secrets,
@@ -141,6 +147,7 @@ const OURS: (&str, &str) = ("User-Agent", "Watchfire/0.1.0");
 
 #[test]
 fn every_known_body_goes_out_as_the_product_sends_it() {
+    let catalog = Catalog::embedded();
     let fixtures = fixtures();
     assert!(fixtures.len() > 40);
     for fixture in fixtures {
@@ -150,7 +157,7 @@ fn every_known_body_goes_out_as_the_product_sends_it() {
             "dfend" => wire["event"].to_string(),
             _ => fixture.body.clone(),
         };
-        let mut case = Case::new(fixture.contract, &fixture.event_type);
+        let mut case = Case::of(&catalog, fixture.contract, &fixture.event_type);
         case.payload = Bytes::from(posted.clone());
         let body = case.render().body;
         let name = format!("{} {}", fixture.contract, fixture.event_type);

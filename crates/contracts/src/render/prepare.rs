@@ -11,13 +11,13 @@ use watchfire_domain::time::Timestamp;
 use super::body::Body;
 use super::{Destination, Event, RenderError, Rendered, SignatureHeaders};
 use crate::contract::Contract;
-use crate::header::{check_header, parse_name, printable, sensitive};
+use crate::header::{HeaderFault, check_header, parse_name, printable, sensitive};
 use crate::manifest::AuthKind;
 use crate::signature::{Content, Signer, sign};
 use crate::text::{Occasion, Surroundings, Text};
 
 /// The user agent of contracts that name none.
-pub(crate) const OUR_USER_AGENT: &str = concat!("Watchfire/", env!("CARGO_PKG_VERSION"));
+const OUR_USER_AGENT: &str = concat!("Watchfire/", env!("CARGO_PKG_VERSION"));
 
 const WEBHOOK: [HeaderName; 3] = [
     HeaderName::from_static("webhook-id"),
@@ -190,6 +190,10 @@ impl Headers {
             return Err(RenderError::Auth(kind));
         }
         if let Some((name, value)) = auth_header(auth)? {
+            if self.has(&name) {
+                let name = name.to_string();
+                return Err(HeaderFault::Reserved { name }.into());
+            }
             self.fixed.push((name, value));
         }
         Ok(())
@@ -213,7 +217,7 @@ impl Headers {
 }
 
 /// The header that tells the receiver who is calling; none for an empty token.
-pub(crate) fn auth_header(auth: &Auth) -> Result<Option<(HeaderName, HeaderValue)>, RenderError> {
+fn auth_header(auth: &Auth) -> Result<Option<(HeaderName, HeaderValue)>, RenderError> {
     let value = |text: &str| sensitive(text).ok_or(RenderError::Credentials);
     Ok(Some(match auth {
         Auth::None => return Ok(None),

@@ -299,3 +299,43 @@ fn a_method_or_authentication_the_contract_does_not_allow_is_refused() {
         Some(RenderError::Auth(AuthKind::Bearer))
     );
 }
+
+#[test]
+fn what_could_not_be_rendered_later_is_refused_when_an_endpoint_is_saved() {
+    let mut case = Case::written(
+        "[endpoint]\nhttps = \"required\"\nauth = [\"none\", \"header\"]\n\
+         [request]\nheaders = [{ name = \"X-Event\", value = \"{event_type}\" }]",
+    );
+    let check = |case: &Case| case.contract.check_endpoint(&case.settings, &case.secrets);
+    let secret = |text: &str| SecretText::new(text.to_owned());
+    let reserved = |name: &str| HeaderFault::Reserved {
+        name: name.to_owned(),
+    };
+    assert_eq!(check(&case), Ok(()));
+    case.secrets.headers = vec![("x-EVENT".to_owned(), secret("forged"))];
+    assert_eq!(
+        check(&case),
+        Err(EndpointFault::Headers(reserved("x-EVENT")))
+    );
+    case.secrets.headers = vec![("x-a".to_owned(), secret("b")); 2];
+    assert!(matches!(
+        check(&case),
+        Err(EndpointFault::Headers(HeaderFault::Repeated { .. }))
+    ));
+    case.secrets.headers.clear();
+    case.secrets.auth = Auth::Header {
+        name: "x-event".to_owned(),
+        value: secret("forged"),
+    };
+    let refused = RenderError::CustomHeader(reserved("x-event"));
+    assert_eq!(check(&case), Err(EndpointFault::Render(refused)));
+    case.secrets.auth = Auth::Bearer { token: secret("t") };
+    let refused = RenderError::Auth(AuthKind::Bearer);
+    assert_eq!(check(&case), Err(EndpointFault::Render(refused)));
+    case.secrets.auth = Auth::None;
+    case.settings.method = Some(Method::Put);
+    let refused = RenderError::Method("PUT");
+    assert_eq!(check(&case), Err(EndpointFault::Render(refused)));
+    case.settings.url = "http://a.example/".to_owned();
+    assert_eq!(check(&case), Err(EndpointFault::InsecureUrl));
+}

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::policy::{Bound, Policy};
-use super::{Decision, DisableCause, Health, Trouble, Warned};
+use super::{Decision, DisableCause, Health, State, Trouble, Warned};
 use crate::outcome::{Cause, Outcome, Phase, SkipReason, Verdict};
 use crate::time::Timestamp;
 
@@ -24,9 +24,13 @@ pub enum Situation {
     Failing,
     Suspended,
     CooledDown,
+    /// The same, with errors for longer than the policy allows, and all warnings out.
+    CooledDownTooLong,
     Probation,
-    /// On probation, with errors for longer than the policy allows, and all warnings out.
-    OutOfPatience,
+    /// One failure short of being suspended again.
+    Relapsing,
+    /// With errors for longer than the policy allows, and all warnings out.
+    ProbationTooLong,
     Disabled,
 }
 
@@ -40,13 +44,15 @@ pub enum Trial {
     Deactivate,
 }
 
-const SITUATIONS: [Situation; 7] = [
+const SITUATIONS: [Situation; 9] = [
     Situation::Active,
     Situation::Failing,
     Situation::Suspended,
     Situation::CooledDown,
+    Situation::CooledDownTooLong,
     Situation::Probation,
-    Situation::OutOfPatience,
+    Situation::Relapsing,
+    Situation::ProbationTooLong,
     Situation::Disabled,
 ];
 
@@ -103,35 +109,43 @@ pub fn transitions(policy: &Policy) -> Vec<Row> {
 }
 
 impl Situation {
+    pub fn state(self) -> State {
+        match self {
+            Self::Active | Self::Failing => State::Active,
+            Self::Suspended | Self::CooledDown | Self::CooledDownTooLong => State::Suspended,
+            Self::Probation | Self::Relapsing | Self::ProbationTooLong => State::Probation,
+            Self::Disabled => State::Disabled,
+        }
+    }
+
     fn build(self, policy: &Policy, now: Timestamp) -> Health {
-        let trouble = Trouble::grown(
-            None,
-            Outcome::TimedOut {
-                phase: Phase::Connect,
-            },
-            now,
-        );
-        let suspended = |check_at| Health::Suspended {
+        let outcome = Outcome::TimedOut {
+            phase: Phase::Connect,
+        };
+        let trouble = Trouble::grown(None, outcome, now);
+        let suspended = |trouble, check_at| Health::Suspended {
             since: now,
-            trouble: trouble.clone(),
+            trouble,
             step: 0,
             check_at,
         };
+        let probation = |trouble| Health::Probation {
+            since: now,
+            trouble,
+            step: 0,
+        };
         match self {
             Self::Active => Health::default(),
-            Self::Failing => failing(policy, trouble),
-            Self::Suspended => suspended(now + policy.cooldown(0)),
-            Self::CooledDown => suspended(now),
-            Self::Probation => Health::Probation {
-                since: now,
-                trouble: trouble.after_success(policy),
-                step: 0,
+            Self::Failing => Health::Active {
+                trouble: nearly_suspended(policy, trouble),
+                note: None,
             },
-            Self::OutOfPatience => Health::Probation {
-                since: now,
-                trouble: Some(out_of_patience(policy, trouble, now)),
-                step: 0,
-            },
+            Self::Suspended => suspended(trouble, now + policy.cooldown(0)),
+            Self::CooledDown => suspended(trouble, now),
+            Self::CooledDownTooLong => suspended(out_of_patience(policy, trouble, now), now),
+            Self::Probation => probation(trouble.after_success(policy)),
+            Self::Relapsing => probation(nearly_suspended(policy, trouble)),
+            Self::ProbationTooLong => probation(Some(out_of_patience(policy, trouble, now))),
             Self::Disabled => Health::Disabled {
                 since: now,
                 cause: DisableCause::Person,
@@ -142,15 +156,11 @@ impl Situation {
     }
 }
 
-fn failing(policy: &Policy, trouble: Trouble) -> Health {
-    let trouble = match policy.suspend_after {
+fn nearly_suspended(policy: &Policy, trouble: Trouble) -> Option<Trouble> {
+    match policy.suspend_after {
         Bound::At(1) => None,
         Bound::At(count) => Some(trouble.with_failures(count - 1)),
         Bound::Never => Some(trouble),
-    };
-    Health::Active {
-        trouble,
-        note: None,
     }
 }
 
@@ -190,8 +200,10 @@ impl fmt::Display for Situation {
             Self::Failing => "active, one failure from the limit",
             Self::Suspended => "suspended",
             Self::CooledDown => "suspended, cool-down over",
+            Self::CooledDownTooLong => "suspended, cool-down over, failing for too long",
             Self::Probation => "probation",
-            Self::OutOfPatience => "probation, failing for too long",
+            Self::Relapsing => "probation, one failure from the limit",
+            Self::ProbationTooLong => "probation, failing for too long",
             Self::Disabled => "disabled",
         })
     }
