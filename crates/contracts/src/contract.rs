@@ -12,8 +12,8 @@ use crate::schema::{Fault, FaultKind, InvalidSchema, Schema};
 
 mod load;
 
-/// How one product's webhooks look and behave. Made by [`Contract::load`] only, so that what it
-/// says is consistent.
+/// How one product's webhooks look and behave. Made by a [`Catalog`](crate::Catalog) only, which
+/// checks that what it says is consistent.
 #[derive(Clone, Debug)]
 pub struct Contract {
     name: String,

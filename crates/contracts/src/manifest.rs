@@ -268,9 +268,9 @@ pub struct Delivery {
     #[serde(deserialize_with = "attempt_timeout")]
     pub timeout: Duration,
     pub success: SuccessRule,
-    /// Delays between attempts; empty never retries.
+    /// Delays between attempts, with their share of chance; empty never retries.
     pub retry: Schedule,
-    /// Share of each delay that chance may add, in thousandths (0 to 1000).
+    /// That share, in thousandths (0 to 1000); part of `retry` once the contract is loaded.
     pub jitter_permille: u16,
 }
 

@@ -9,7 +9,7 @@
 //!
 //! Nothing is fetched: references lead to places in the same schema only. Expressions run on an
 //! engine whose time is linear, with a bound on its memory. And before a schema is compiled, the
-//! work it can cause is counted ([`bounds`]).
+//! work it can cause is counted.
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};

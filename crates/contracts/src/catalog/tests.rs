@@ -1,3 +1,5 @@
+use watchfire_domain::retry::Schedule;
+
 use super::*;
 
 const MANIFEST: &str = "title = \"Acme\"\nsummary = \"Acme\"\n";
@@ -143,6 +145,11 @@ fn unknown_and_wrong_keys_are_named_with_what_would_be_right() {
         "[delivery]\nretry = [\"5\"]\n",
         "delivery.retry",
         "\"5\" is not a duration",
+    );
+    check(
+        "[delivery]\njitter_permille = 1001\n",
+        "delivery.jitter_permille",
+        "must be 0 to 1000",
     );
     check(
         "[delivery]\nsuccess = \"3xx\"\n",
@@ -299,6 +306,20 @@ fn numbers_are_overridden_one_by_one() {
         .with_overrides("watchfire.toml", "dojo", &overrides(""));
     let text = "watchfire.toml: contracts.dojo: there is no such contract; known are defectdojo, ";
     assert!(error.expect_err("refused").to_string().starts_with(text));
+}
+
+#[test]
+fn the_share_of_chance_is_part_of_the_schedule() {
+    let retry = |lines: &str| {
+        let catalog = load(lines).expect("valid");
+        let contract = catalog.contract("acme").expect("added");
+        contract.manifest().delivery.retry.clone()
+    };
+    let written = "[delivery]\nretry = [\"10s\"]\n";
+    let schedule: Schedule = "10s".parse().expect("valid");
+    assert_eq!(retry(written), schedule);
+    let calm = retry(&format!("{written}jitter_permille = 0\n"));
+    assert_eq!(calm, schedule.with_jitter_permille(0));
 }
 
 #[test]

@@ -240,10 +240,12 @@ fn merge(table: &mut Table, over: &Table) {
 
 /// Reads and checks what `contract.toml`, or an override of it, says.
 fn read_manifest(file: &str, table: &Table) -> Result<Manifest, LoadError> {
-    let manifest: Manifest = serde_path_to_error::deserialize(table.clone()).map_err(|error| {
-        let key = error.path().to_string();
-        fault(file, &key, error.inner().message())
-    })?;
+    let mut manifest: Manifest =
+        serde_path_to_error::deserialize(table.clone()).map_err(|error| {
+            let key = error.path().to_string();
+            fault(file, &key, error.inner().message())
+        })?;
+    spread_retries(file, &mut manifest)?;
     check_headers(file, &manifest)?;
     check_body(file, &manifest)?;
     check_instance(file, &manifest)?;
@@ -263,6 +265,18 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.unwrap_or_default().matches('\n').count() + 1;
     format!("line {line}: {}", error.message())
+}
+
+/// Gives the schedule its share of chance, which stands beside it in the file.
+fn spread_retries(file: &str, manifest: &mut Manifest) -> Result<(), LoadError> {
+    let delivery = &mut manifest.delivery;
+    if delivery.jitter_permille > 1_000 {
+        let problem = "must be 0 to 1000 thousandths";
+        return Err(fault(file, "delivery.jitter_permille", problem));
+    }
+    let schedule = delivery.retry.clone();
+    delivery.retry = schedule.with_jitter_permille(delivery.jitter_permille);
+    Ok(())
 }
 
 /// Headers a contract sets in other keys, or that the signature owns.
