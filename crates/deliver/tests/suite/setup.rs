@@ -16,7 +16,7 @@ use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 
 /// A deadline that will pass. Long enough that a busy machine reaches the phase it is to pass in.
-pub(crate) const SHORT: Duration = Duration::from_secs(2);
+pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
 pub(crate) struct FixedClock;
 
