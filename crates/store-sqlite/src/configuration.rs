@@ -5,6 +5,8 @@ mod endpoint;
 mod event_type;
 mod page;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::Serialize;
 use watchfire_domain::id::{ApplicationId, EndpointId, EventType, OrganizationId};
@@ -91,6 +93,16 @@ impl Configuration for Sqlite {
     ) -> StoreResult<Vec<(EndpointKey, AppKey)>> {
         self.readers
             .run(move |connection| endpoint::unwell(connection, after, limit))
+            .await
+    }
+
+    async fn endpoint_ids(
+        &self,
+        app: AppKey,
+        keys: Vec<EndpointKey>,
+    ) -> StoreResult<BTreeMap<EndpointKey, EndpointId>> {
+        self.readers
+            .run(move |connection| endpoint::ids(connection, app, &keys))
             .await
     }
 

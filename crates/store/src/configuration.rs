@@ -56,6 +56,14 @@ pub trait Configuration: Send + Sync {
         limit: usize,
     ) -> StoreResult<Vec<(EndpointKey, AppKey)>>;
 
+    /// Ids of an application's endpoints, deleted ones too as long as their rows are kept: an
+    /// attempt outlives the endpoint it went to. Keys of others are left out.
+    async fn endpoint_ids(
+        &self,
+        app: AppKey,
+        keys: Vec<EndpointKey>,
+    ) -> StoreResult<BTreeMap<EndpointKey, EndpointId>>;
+
     async fn event_type(
         &self,
         org: &OrganizationId,

@@ -132,6 +132,7 @@ macro_rules! conformance {
                 an_endpoints_uid_is_free_once_it_is_deleted
                 an_update_of_an_endpoint_leaves_its_health
                 endpoints_that_are_not_active_are_listed
+                ids_of_deleted_endpoints_are_known
                 endpoints_are_listed_both_ways
                 an_application_has_a_limited_number_of_endpoints
             }

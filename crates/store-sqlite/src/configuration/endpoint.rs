@@ -1,5 +1,7 @@
 //! Rows of `endpoint`.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
 use watchfire_domain::endpoint::Identity;
@@ -160,6 +162,25 @@ pub(super) fn find(
             first(connection, &sql, params![app.0, uid.as_str()])
         }
     }
+}
+
+/// Ids by key, of deleted endpoints too.
+pub(super) fn ids(
+    connection: &Connection,
+    app: AppKey,
+    keys: &[EndpointKey],
+) -> FaultResult<BTreeMap<EndpointKey, EndpointId>> {
+    let sql = "SELECT id FROM endpoint WHERE key = ?1 AND app = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut ids = BTreeMap::new();
+    for key in keys {
+        let mut rows = statement.query(params![key.0, app.0])?;
+        if let Some(row) = rows.next()? {
+            let id = Columns::of(row, "endpoint").ksuid("id")?;
+            ids.insert(*key, EndpointId::from_ksuid(id));
+        }
+    }
+    Ok(ids)
 }
 
 /// Whether the application has, or had, this endpoint.

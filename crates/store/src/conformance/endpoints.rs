@@ -1,5 +1,6 @@
 //! Endpoints and their conflicts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watchfire_domain::endpoint::Method;
@@ -183,6 +184,26 @@ pub async fn endpoints_that_are_not_active_are_listed(store: Arc<dyn Store>) {
     assert_eq!(unwell(None, 9).await, keys[2..3]);
     let nobody = set(EndpointKey(987_654), disabled());
     assert_eq!(conflict(&world, vec![nobody]).await, Conflict::Missing);
+}
+
+pub async fn ids_of_deleted_endpoints_are_known(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 2).await;
+    let other = world.another_application(1).await;
+    let endpoints = world.store.endpoints_of(world.app).await;
+    let expect: BTreeMap<_, _> = endpoints
+        .expect("read them")
+        .into_iter()
+        .map(|stored| (stored.key, stored.endpoint.identity.id))
+        .collect();
+    let delete = Change::DeleteEndpoint {
+        key: world.endpoints[0],
+        now: at(1),
+    };
+    world.store.apply(vec![delete]).await.expect("apply");
+    let mut keys = world.endpoints.clone();
+    keys.extend([other.endpoints[0], EndpointKey(987_654)]);
+    let ids = world.store.endpoint_ids(world.app, keys).await;
+    assert_eq!(ids.expect("read them"), expect);
 }
 
 pub async fn endpoints_are_listed_both_ways(store: Arc<dyn Store>) {
