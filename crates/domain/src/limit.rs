@@ -167,6 +167,10 @@ limits! {
     IDEMPOTENCY_RETENTION: Time = hours(24);
     /// An idempotency key.
     IDEMPOTENCY_KEY_CHARS_MAX: Characters = 256;
+    /// How far back failed deliveries can be recovered: what the Svix API allows.
+    RECOVER_SPAN: Time = hours(14 * 24);
+    /// Failed deliveries recovered by one request, which ends when all are owed again.
+    RECOVER_MESSAGES_MAX: Count = 10_000;
     /// Unfinished requests are given this long when the server stops.
     SHUTDOWN_GRACE: Time = Duration::from_secs(20);
     /// Reading the head of a request to our API.

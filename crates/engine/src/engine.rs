@@ -166,7 +166,17 @@ impl Engine {
 
     /// Begins a new series of attempts of a message at an endpoint, due now.
     pub async fn resend(&self, app: AppKey, endpoint: EndpointKey, seq: Seq) -> StoreResult<()> {
-        self.inner.resend(app, endpoint, seq).await
+        self.inner.resend(app, endpoint, &[seq]).await
+    }
+
+    /// Like [`Engine::resend`], for many messages in one transaction.
+    pub async fn resend_all(
+        &self,
+        app: AppKey,
+        endpoint: EndpointKey,
+        seqs: &[Seq],
+    ) -> StoreResult<()> {
+        self.inner.resend(app, endpoint, seqs).await
     }
 
     /// Attempts in flight and deliveries queued in memory.

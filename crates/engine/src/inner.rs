@@ -319,32 +319,41 @@ impl Inner {
         }
     }
 
-    /// Begins a new series of attempts, due now.
+    /// Begins new series of attempts, due now: all of them or none.
     pub(crate) async fn resend(
         &self,
         app: AppKey,
         endpoint: EndpointKey,
-        seq: Seq,
+        seqs: &[Seq],
     ) -> StoreResult<()> {
         let now = self.clock.now();
-        let delivery = DeliveryRef { app, endpoint, seq };
-        let owed = NewOwed {
-            delivery,
-            due_at: Some(now),
-            reason: OwedReason::Requested,
-            series: Series {
-                trigger: watchfire_domain::attempt::Trigger::Manual,
-                ..Series::START
-            },
-            urgency: watchfire_domain::message::Urgency::Urgent,
-            record: None,
+        let owed = |seq: &Seq| {
+            Write::Spill(NewOwed {
+                delivery: DeliveryRef {
+                    app,
+                    endpoint,
+                    seq: *seq,
+                },
+                due_at: Some(now),
+                reason: OwedReason::Requested,
+                series: Series {
+                    trigger: watchfire_domain::attempt::Trigger::Manual,
+                    ..Series::START
+                },
+                urgency: watchfire_domain::message::Urgency::Urgent,
+                record: None,
+            })
         };
-        self.shared.lock().dispatcher.owing_writes(endpoint, app, 1);
-        let recorded = self.store.record(now, vec![Write::Spill(owed)]).await;
-        self.shared
-            .lock()
-            .dispatcher
-            .owing_writes(endpoint, app, -1);
+        let owing = |change| {
+            let mut shared = self.shared.lock();
+            shared.dispatcher.owing_writes(endpoint, app, change);
+        };
+        owing(1);
+        let recorded = self
+            .store
+            .record(now, seqs.iter().map(owed).collect())
+            .await;
+        owing(-1);
         recorded?;
         self.owed.note(endpoint, app, Some(now));
         Ok(())

@@ -1,7 +1,5 @@
 //! Attempts and deliveries: what became of messages.
 
-use std::collections::HashMap;
-
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
@@ -11,6 +9,7 @@ use watchfire_store::{
 
 use super::endpoints::{self, OpenEndpoint};
 use super::messages;
+use super::once::done_once;
 use super::{Error, Repeatable, Result};
 use crate::{Engine, Snapshot};
 
@@ -83,20 +82,22 @@ pub async fn of_message(
     let stored = store
         .attempts_of_message(app.stored.key, message.seq, filter, range)
         .await?;
-    Ok(with_endpoint_ids(app, stored))
+    with_endpoint_ids(engine, app, stored).await
 }
 
-fn with_endpoint_ids(app: &Snapshot, stored: Vec<StoredAttempt>) -> Vec<AttemptView> {
-    let ids: HashMap<EndpointKey, EndpointId> = app
-        .endpoints
-        .iter()
-        .map(|endpoint| (endpoint.stored.key, endpoint.stored.endpoint.identity.id))
-        .collect();
+/// Attempts with the ids of their endpoints, which may have been deleted since.
+async fn with_endpoint_ids(
+    engine: &Engine,
+    app: &Snapshot,
+    stored: Vec<StoredAttempt>,
+) -> Result<Vec<AttemptView>> {
+    let keys = stored.iter().map(|stored| stored.endpoint).collect();
+    let ids = engine.store().endpoint_ids(app.stored.key, keys).await?;
     let view = |stored: StoredAttempt| {
         let endpoint = *ids.get(&stored.endpoint)?;
         Some(AttemptView { stored, endpoint })
     };
-    stored.into_iter().filter_map(view).collect()
+    Ok(stored.into_iter().filter_map(view).collect())
 }
 
 pub async fn find(
@@ -110,7 +111,7 @@ pub async fn find(
         .store()
         .attempt(app.stored.key, message.seq, id)
         .await?;
-    let mut views = with_endpoint_ids(app, stored.into_iter().collect());
+    let mut views = with_endpoint_ids(engine, app, stored.into_iter().collect()).await?;
     views.pop().ok_or(Error::NotFound)
 }
 
@@ -176,9 +177,6 @@ pub async fn messages_to(
 
 /// Makes a new delivery of a message to an endpoint, due now.
 ///
-/// The answer is remembered after the delivery is owed: if the process dies in between, a
-/// repetition makes the delivery again rather than never.
-///
 /// # Errors
 ///
 /// [`Error::PayloadGone`] if there is nothing left to send.
@@ -189,28 +187,17 @@ pub async fn resend(
     reference: &EndpointRef,
     repeatable: Option<Repeatable<'_, ()>>,
 ) -> Result<()> {
-    let now = engine.clock().now();
-    if let Some(repeatable) = &repeatable {
-        let first = engine.store().remembered(repeatable.once.key, now).await?;
-        first.map_or(Ok(()), |first| Err(Error::Repeated(first)))?;
-    }
-    let message = messages::find(engine, app, message).await?;
-    let endpoint = endpoint_row(engine, app, reference).await?;
-    if message.message.payload.is_none() {
-        return Err(Error::PayloadGone);
-    }
-    engine
-        .resend(app.stored.key, endpoint.key, message.seq)
-        .await?;
-    let Some(repeatable) = repeatable else {
-        return Ok(());
-    };
-    let remember = repeatable.remember(now, &());
-    match engine.apply(vec![remember]).await.map_err(Error::from) {
-        // The same request at the same moment; one delivery is owed, whoever made it.
-        Ok(()) | Err(Error::Repeated(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    done_once(engine, repeatable, async {
+        let message = messages::find(engine, app, message).await?;
+        let endpoint = endpoint_row(engine, app, reference).await?;
+        if message.message.payload.is_none() {
+            return Err(Error::PayloadGone);
+        }
+        Ok(engine
+            .resend(app.stored.key, endpoint.key, message.seq)
+            .await?)
+    })
+    .await
 }
 
 /// Counts of an endpoint's deliveries.

@@ -1,5 +1,6 @@
 //! Event types: the names messages and subscriptions use.
 
+use watchfire_contracts::schema::check_schema;
 use watchfire_domain::id::{EventType, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_store::{Change, EventTypeRecord, EventTypeSettings, Order, Range};
@@ -85,6 +86,8 @@ fn check_schemas(schemas: Option<&serde_json::Value>, faults: &mut Faults) {
     for (version, schema) in versions {
         if !schema.is_object() {
             faults.add_at("schemas", version.clone(), "must be a JSON Schema object");
+        } else if let Err(reason) = check_schema(schema) {
+            faults.add_at("schemas", version.clone(), reason);
         }
     }
 }

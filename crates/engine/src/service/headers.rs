@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use watchfire_contracts::{HeaderFault, check_headers};
+use watchfire_contracts::HeaderFault;
 use watchfire_domain::secret::SecretText;
 
+use super::Edit;
 use super::check::Faults;
-use super::{Edit, Result};
 
 /// Names whose values are credentials.
 const SENSITIVE: &[&str] = &[
@@ -29,15 +29,15 @@ pub fn is_sensitive(name: &str) -> bool {
 }
 
 /// Headers that replace all others.
-pub(super) fn replaced(wanted: BTreeMap<String, String>) -> Result<Headers> {
-    let headers = wanted
-        .into_iter()
-        .map(|(name, value)| (name, SecretText::new(value)));
-    checked(headers.collect())
+pub(super) fn replaced(wanted: BTreeMap<String, String>) -> Headers {
+    let headers = wanted.into_iter();
+    headers
+        .map(|(name, value)| (name, SecretText::new(value)))
+        .collect()
 }
 
 /// Headers after setting some and removing others.
-pub(super) fn merged(mut old: Headers, changes: BTreeMap<String, Edit<String>>) -> Result<Headers> {
+pub(super) fn merged(mut old: Headers, changes: BTreeMap<String, Edit<String>>) -> Headers {
     for (name, change) in changes {
         if change == Edit::Keep {
             continue;
@@ -52,19 +52,15 @@ pub(super) fn merged(mut old: Headers, changes: BTreeMap<String, Edit<String>>) 
             (_, None) => {}
         }
     }
-    checked(old)
+    old
 }
 
-fn checked(headers: Headers) -> Result<Headers> {
-    let mut faults = Faults::default();
-    match check_headers(&headers) {
-        Ok(()) => return Ok(headers),
-        Err(fault) => match named_by(&fault) {
-            Some(name) => faults.add_at("headers", name, &fault),
-            None => faults.add("headers", &fault),
-        },
+/// Notes a fault at the header it is about.
+pub(super) fn note(fault: &HeaderFault, faults: &mut Faults) {
+    match named_by(fault) {
+        Some(name) => faults.add_at("headers", name, fault),
+        None => faults.add("headers", fault),
     }
-    Err(faults.into_error())
 }
 
 /// The header a fault is about.
@@ -81,7 +77,6 @@ fn named_by(fault: &HeaderFault) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Error;
     use super::*;
 
     #[test]
@@ -91,29 +86,11 @@ mod tests {
             ("x-one".to_owned(), Edit::Set("2".to_owned())),
             ("X-Two".to_owned(), Edit::Set("3".to_owned())),
         ];
-        let both = merged(old, changes.into()).expect("valid");
+        let both = merged(old, changes.into());
         let names: Vec<_> = both.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x-one", "X-Two"]);
-        let one = merged(both, [("X-ONE".to_owned(), Edit::Clear)].into()).expect("valid");
+        let one = merged(both, [("X-ONE".to_owned(), Edit::Clear)].into());
         assert_eq!(one.len(), 1);
-    }
-
-    #[test]
-    fn the_same_name_in_two_cases_is_refused() {
-        let twice = [
-            ("A".to_owned(), String::new()),
-            ("a".to_owned(), String::new()),
-        ];
-        assert!(matches!(replaced(twice.into()), Err(Error::Invalid(faults)) if faults.len() == 1));
-    }
-
-    #[test]
-    fn a_fault_names_its_header() {
-        let reserved = [("Webhook-Id".to_owned(), "x".to_owned())];
-        let Err(Error::Invalid(faults)) = replaced(reserved.into()) else {
-            panic!("a reserved header was taken");
-        };
-        assert_eq!(faults[0].field, ["headers", "Webhook-Id"]);
     }
 
     #[test]

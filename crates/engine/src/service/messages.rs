@@ -212,21 +212,35 @@ pub async fn send_example(
 ) -> Result<Arc<Message>> {
     let stored = engine.store().endpoint(app.stored.key, reference).await?;
     let endpoint = stored.ok_or(Error::NotFound)?.key;
-    let payload = example_of(engine, app, &event_type).await?;
-    let input = MessageInput::new(event_type, payload);
+    let input = example_of(engine, app, event_type).await?;
     accept(engine, app, input, Audience::Only(endpoint), once).await
 }
 
 /// The event type with which anyone may try an endpoint.
 const PING: &str = "svix.ping";
 
-async fn example_of(engine: &Engine, app: &Snapshot, event_type: &EventType) -> Result<Bytes> {
-    if event_type.as_str() == PING {
-        return Ok(Bytes::from_static(br#"{"success":true}"#));
+/// An example of an event type: the contract's, the ping's, or the one in its schema.
+async fn example_of(
+    engine: &Engine,
+    app: &Snapshot,
+    event_type: EventType,
+) -> Result<MessageInput> {
+    let contract = &app.contract;
+    let pings = event_type.as_str() == PING;
+    let ping = contract.manifest().ping.as_ref().filter(|_| pings);
+    let name = ping.map_or(event_type.as_str(), |ping| ping.event_type.as_str());
+    if let Some(listed) = contract.event_type(name) {
+        let payload = Bytes::from(listed.sample.clone());
+        let event_type = name.parse().unwrap_or(event_type);
+        return Ok(MessageInput::new(event_type, payload));
+    }
+    if pings {
+        let payload = Bytes::from_static(br#"{"success":true}"#);
+        return Ok(MessageInput::new(event_type, payload));
     }
     let stored = engine
         .store()
-        .event_type(&app.stored.org, event_type)
+        .event_type(&app.stored.org, &event_type)
         .await?;
     let schemas = stored.and_then(|record| record.settings.schemas);
     let Some(example) = schemas.as_ref().and_then(example_in) else {
@@ -234,7 +248,7 @@ async fn example_of(engine: &Engine, app: &Snapshot, event_type: &EventType) -> 
         faults.add("eventType", "no event type of this name has an example");
         return Err(faults.into_error());
     };
-    Ok(example.to_string().into())
+    Ok(MessageInput::new(event_type, example.to_string().into()))
 }
 
 /// The first example of the newest schema.

@@ -18,6 +18,7 @@ pub mod event_types;
 pub mod headers;
 pub mod messages;
 mod once;
+pub mod recover;
 
 pub use check::Fault;
 use edit::UPDATE_TRIES_MAX;

@@ -4,6 +4,9 @@ use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{Change, Remembered};
 
+use super::{Error, Result};
+use crate::Engine;
+
 /// Names a request, so that a repetition of it is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Once {
@@ -39,5 +42,28 @@ impl<T> Repeatable<'_, T> {
             answer: self.once.remember(now, (self.answer)(made)),
             now,
         }
+    }
+}
+
+/// Does work that is harmless to do twice, and remembers its answer afterwards: if the process dies
+/// in between, a repetition does it again rather than never.
+pub(super) async fn done_once<T>(
+    engine: &Engine,
+    repeatable: Option<Repeatable<'_, T>>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(repeatable) = repeatable else {
+        return work.await;
+    };
+    let now = engine.clock().now();
+    if let Some(first) = engine.store().remembered(repeatable.once.key, now).await? {
+        return Err(Error::Repeated(first));
+    }
+    let done = work.await?;
+    let remember = repeatable.remember(now, &done);
+    match engine.apply(vec![remember]).await.map_err(Error::from) {
+        // The same request at the same moment: it was done, whoever remembers it.
+        Ok(()) | Err(Error::Repeated(_)) => Ok(done),
+        Err(error) => Err(error),
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use watchfire_contracts::manifest::{AuthKind, Https};
-use watchfire_contracts::{Contract, check_header};
+use watchfire_contracts::Contract;
+use watchfire_contracts::render::{EndpointFault, RenderError};
 use watchfire_domain::endpoint::{Auth, Method};
 use watchfire_domain::id::{EndpointId, EventType};
 use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
 
 use super::super::check::{Faults, deduplicated};
-use super::super::{Edit, Result};
+use super::super::{Edit, Result, headers};
 use super::OpenEndpoint;
 use crate::Engine;
 
@@ -180,50 +180,25 @@ fn check_event_types(names: &[String], faults: &mut Faults) {
     }
 }
 
-fn check_auth(auth: &Auth, contract: &Contract, faults: &mut Faults) {
-    if !contract
-        .manifest()
-        .endpoint
-        .auth
-        .contains(&AuthKind::of(auth))
-    {
-        let name = contract.name();
-        faults.add(
-            "auth",
-            format_args!("the contract {name} does not offer this type"),
-        );
+/// Whether the application's contract can serve the endpoint: what could keep its messages from
+/// being rendered is refused when it is saved.
+pub(super) fn check_contract(endpoint: &OpenEndpoint, contract: &Contract, faults: &mut Faults) {
+    let settings = &endpoint.stored.endpoint.settings;
+    let Err(fault) = contract.check_endpoint(settings, &endpoint.secrets) else {
         return;
-    }
-    // Credentials travel in a header; they must fit into one.
-    let header = |value: &str| check_header("authorization", value).map(drop);
-    let checked = match auth {
-        Auth::None => Ok(()),
-        Auth::Basic { username, .. } if username.contains(':') => {
-            return faults.add("auth", "a user name can't contain a colon");
-        }
-        Auth::Basic { username, password } => {
-            header(username).and_then(|()| header(password.expose()))
-        }
-        Auth::Bearer { token } => header(token.expose()),
-        Auth::Header { name, value } => check_header(name, value.expose()).map(drop),
     };
-    faults.keep("auth", checked);
-}
-
-/// What the application's contract asks of an endpoint.
-fn check_contract(endpoint: &OpenEndpoint, contract: &Contract, faults: &mut Faults) {
-    let (settings, manifest) = (&endpoint.stored.endpoint.settings, contract.manifest());
-    let name = contract.name();
-    if manifest.endpoint.https == Https::Required && settings.url.starts_with("http:") {
-        faults.add("url", format_args!("the contract {name} asks for https"));
+    match &fault {
+        EndpointFault::InsecureUrl => faults.add("url", &fault),
+        EndpointFault::Headers(fault) => headers::note(fault, faults),
+        EndpointFault::Render(fault) => match fault {
+            RenderError::Method(_) => faults.add("method", fault),
+            RenderError::Auth(_) | RenderError::Credentials | RenderError::CustomHeader(_) => {
+                faults.add("auth", fault);
+            }
+            RenderError::Key(_) => faults.add("secret", fault),
+            RenderError::ContractHeader { .. } | RenderError::ContentType => {
+                faults.add("contract", fault);
+            }
+        },
     }
-    let offers =
-        |method| method == manifest.request.method || manifest.request.methods.contains(&method);
-    if settings.method.is_some_and(|method| !offers(method)) {
-        faults.add(
-            "method",
-            format_args!("the contract {name} does not offer this method"),
-        );
-    }
-    check_auth(&endpoint.secrets.auth, contract, faults);
 }

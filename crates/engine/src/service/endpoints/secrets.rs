@@ -11,6 +11,7 @@ use watchfire_store::{Change, EndpointRef};
 use super::super::check::Faults;
 use super::super::headers::{self, Headers};
 use super::super::{Edit, Error, Repeatable, Result, UPDATE_TRIES_MAX};
+use super::input::check_contract;
 use super::{OpenEndpoint, find, update};
 use crate::{Engine, Snapshot};
 
@@ -100,7 +101,7 @@ pub async fn put_headers(
     reference: &EndpointRef,
     wanted: BTreeMap<String, String>,
 ) -> Result<()> {
-    let wanted = headers::replaced(wanted)?;
+    let wanted = headers::replaced(wanted);
     change(engine, app, reference, None, |endpoint| {
         endpoint.secrets.headers.clone_from(&wanted);
         Ok(())
@@ -116,7 +117,7 @@ pub async fn patch_headers(
 ) -> Result<()> {
     change(engine, app, reference, None, |endpoint| {
         let old = std::mem::take(&mut endpoint.secrets.headers);
-        endpoint.secrets.headers = headers::merged(old, changes.clone())?;
+        endpoint.secrets.headers = headers::merged(old, changes.clone());
         Ok(())
     })
     .await
@@ -135,6 +136,9 @@ async fn change(
         tries += 1;
         let mut endpoint = find(engine, app, reference).await?;
         edit(&mut endpoint)?;
+        let mut faults = Faults::default();
+        check_contract(&endpoint, &app.contract, &mut faults);
+        faults.finish()?;
         endpoint.stored.endpoint.identity.updated_at = engine.clock().now();
         let write = update(
             engine,
