@@ -42,6 +42,7 @@ fmt: ## Format the code
 
 docs: ## Regenerate the reference pages that come from the code
 	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire-tests --test house generated
+	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire-api --test api fresh
 	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire fresh
 
 demo: ## Run a server with a receiver and sample events, and open a tour of it

@@ -72,6 +72,9 @@ fn check_head(headers: &HeaderMap, max: usize) -> ApiResult<()> {
 
 impl<const MAX: usize> Body<MAX> {
     pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> ApiResult<T> {
+        if self.bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(not_an_object());
+        }
         // The way to a fault is followed only where there is one.
         serde_json::from_slice(&self.bytes).map_err(|error| located::<T>(&self.bytes, &error))
     }
@@ -89,6 +92,15 @@ impl<const MAX: usize> Body<MAX> {
     pub(crate) fn once(&self, org: &OrganizationId) -> Option<Once> {
         self.request.as_ref().map(|request| request.within(org))
     }
+}
+
+/// Lists would pass for objects whose members have no names.
+fn not_an_object() -> ApiError {
+    ApiError::Invalid(vec![ValidationErrorItem {
+        loc: vec!["body".into()],
+        msg: "must be a JSON object".into(),
+        kind: JSON_ERROR,
+    }])
 }
 
 fn located<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> ApiError {

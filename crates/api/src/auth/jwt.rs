@@ -96,11 +96,13 @@ impl Keys {
 mod tests {
     use super::*;
 
-    /// The token the Svix server's documentation shows for the secret `x`.
-    const DOCUMENTED: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
-        eyJpYXQiOjE2NTUxNDA2MzksImV4cCI6MTk3MDUwMDYzOSwibmJmIjoxNjU1MTQwNjM5LCJpc3MiOiJzdml4LXNlc\
-        nZlciIsInN1YiI6Im9yZ18yM3JiOFlkR3FNVDBxSXpwZ0d3ZFhmSGlyTXUifQ.\
-        USMuIPrqsZTSj3kyWupCzJO9eyQioBzh5alGlvRbrbA";
+    //= https://www.rfc-editor.org/rfc/rfc7515#appendix-A.1
+    //# Example JWS Using HMAC SHA-256
+    const PUBLISHED: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.\
+        eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0\
+        cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const PUBLISHED_KEY: &str = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4\
+        hcgUuTwjAzZr1Z9CAow";
 
     fn signed_as(alg: &str, key: &hmac::Key) -> String {
         let header = BASE64.encode(format!(r#"{{"alg":"{alg}"}}"#));
@@ -110,14 +112,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_the_peer_is_understood() {
-        let claims = Keys::new(b"x").verify(DOCUMENTED).expect("valid");
-        assert_eq!(
-            claims.sub.as_deref(),
-            Some(super::super::DEFAULT_ORGANIZATION)
-        );
-        assert_eq!(claims.exp, Some(1_970_500_639.0));
-        assert_eq!(Keys::new(b"y").verify(DOCUMENTED), None);
+    fn the_published_example_is_understood() {
+        let key = BASE64.decode(PUBLISHED_KEY).expect("base64");
+        let claims = Keys::new(&key).verify(PUBLISHED).expect("valid");
+        assert_eq!(claims.iss.as_deref(), Some("joe"));
+        assert_eq!(claims.exp, Some(1_300_819_380.0));
+        assert_eq!(Keys::new(b"another").verify(PUBLISHED), None);
     }
 
     #[test]

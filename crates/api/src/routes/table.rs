@@ -72,6 +72,7 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
         routes!(attempts::find),
         routes!(attempts::expunge),
         routes!(attempts::resend),
+        routes!(attempts::recover),
         routes!(attempts::of_message_older),
         routes!(attempts::of_destination_older),
         routes!(auth::app_portal_access),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use watchfire_domain::attempt::{AfterAttempt, Settlement, Timing, Trigger};
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
-use watchfire_domain::outcome::Outcome;
+use watchfire_domain::outcome::{Cause, Outcome, Phase, SkipReason, Verdict};
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::attempts::{AttemptView, Destination};
 use watchfire_store::{AttemptedMessage, DeliveryStatus};
@@ -109,10 +109,7 @@ pub(crate) struct MessageAttemptOut {
     trigger_type: u8,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
-    /// What happened, in a form for programs: its `kind` is `accepted`, `refused`, `timed_out`,
-    /// `unreachable`, `blocked`, `oversize`, `malformed` or `skipped`.
-    #[schema(value_type = Object)]
-    outcome: Outcome,
+    outcome: OutcomeOut,
     /// 1 for the first attempt of a series.
     attempt_number: u32,
     timing: TimingOut,
@@ -132,6 +129,74 @@ pub(crate) struct MessageAttemptOut {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     response_truncated: bool,
+}
+
+/// What happened, in a form for programs.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AttemptOutcome)]
+pub(crate) struct OutcomeOut {
+    /// `accepted`, `refused`, `timed_out`, `unreachable`, `blocked`, `oversize`, `malformed` or
+    /// `skipped`.
+    #[schema(value_type = String, example = "refused")]
+    kind: &'static str,
+    /// The status of the answer, where one came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// What the receiver's `Retry-After` asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
+    /// Where a `timed_out` attempt was: `resolve`, `connect`, `tls`, `send`, `first_byte`, `body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    phase: Option<Phase>,
+    /// Why an `unreachable` receiver gave no answer, for example `connection_refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    cause: Option<Cause>,
+    /// Why a `blocked` request was not sent, for example `private`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    verdict: Option<Verdict>,
+    /// Why a `skipped` delivery was settled without a request, for example `endpoint_disabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    reason: Option<SkipReason>,
+}
+
+impl From<&Outcome> for OutcomeOut {
+    fn from(outcome: &Outcome) -> Self {
+        let of = |kind| Self {
+            kind,
+            status: outcome.status(),
+            ..Self::default()
+        };
+        match outcome {
+            Outcome::Accepted { .. } => of("accepted"),
+            Outcome::Refused { retry_after, .. } => Self {
+                retry_after_seconds: retry_after.map(|delay| delay.as_secs()),
+                ..of("refused")
+            },
+            Outcome::TimedOut { phase } => Self {
+                phase: Some(*phase),
+                ..of("timed_out")
+            },
+            Outcome::Unreachable { cause } => Self {
+                cause: Some(*cause),
+                ..of("unreachable")
+            },
+            Outcome::Blocked { verdict } => Self {
+                verdict: Some(*verdict),
+                ..of("blocked")
+            },
+            Outcome::Oversize => of("oversize"),
+            Outcome::Malformed => of("malformed"),
+            Outcome::Skipped { reason } => Self {
+                reason: Some(*reason),
+                ..of("skipped")
+            },
+        }
+    }
 }
 
 /// How long the parts of an attempt took, in milliseconds. A part that did not happen is absent.
@@ -196,7 +261,7 @@ impl MessageAttemptOut {
             status_text: status.text(),
             trigger_type: u8::from(attempt.trigger == Trigger::Manual),
             timestamp: attempt.attempted_at,
-            outcome,
+            outcome: (&outcome).into(),
             attempt_number: attempt.number,
             timing: attempt.timing.into(),
             address: attempt.address,

@@ -2,8 +2,6 @@
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use watchfire_deliver::Failure;
-use watchfire_domain::outcome::Cause;
 use watchfire_testkit::{Reply, Script};
 
 use super::harness::Server;
@@ -51,10 +49,7 @@ async fn a_refused_delivery_is_tried_again_later() {
 
 #[tokio::test]
 async fn an_attempt_without_an_answer_says_why() {
-    let failure = Failure::Unreachable {
-        cause: Cause::ConnectionRefused,
-    };
-    let (mut server, _) = with_attempt(Reply::fail(failure)).await;
+    let (mut server, _) = with_attempt(Reply::close()).await;
     server.show("GET /app/acme/attempt/msg/e1", "").await;
     insta::assert_snapshot!(server.transcript());
 }
@@ -246,7 +241,7 @@ async fn contracts_bring_their_own_examples() {
     server
         .endpoint("a", r#"{"url":"https://example.com/a","uid":"a"}"#)
         .await;
-    let body = r#"{"eventType":"user.created"}"#;
+    let body = r#"{"eventType":"user_created"}"#;
     let sent = server
         .ask("POST /app/a/endpoint/a/send-example", body)
         .await;
@@ -276,5 +271,49 @@ async fn an_endpoint_that_is_gone_is_disabled_until_a_person_enables_it() {
         .await;
     server.clock.advance(std::time::Duration::from_mins(1));
     server.until_attempted("acme", "e1", 2).await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn what_failed_is_recovered() {
+    let mut server = Server::with(Script::always(Reply::status(500))).await;
+    server.application(r#"{"name":"Acme","uid":"acme"}"#).await;
+    server
+        .endpoint("acme", r#"{"url":"https://example.com/hook","uid":"main"}"#)
+        .await;
+    server
+        .message("acme", r#"{"eventType":"x","eventId":"e1","payload":{}}"#)
+        .await;
+    // The default schedule has eight attempts in 28 hours.
+    for attempt in 1..=8 {
+        server.until_attempted("acme", "e1", attempt).await;
+        server.clock.advance(std::time::Duration::from_hours(12));
+    }
+    server.receiver.follow(Script::always(Reply::status(200)));
+    let path = "POST /app/acme/endpoint/main/recover";
+    server
+        .show(path, r#"{"since":"2026-02-20T10:31:00Z"}"#)
+        .await;
+    server
+        .show(path, r#"{"since":"2026-02-20T10:00:00Z"}"#)
+        .await;
+    server.until_attempted("acme", "e1", 9).await;
+    server
+        .show(path, r#"{"since":"2026-02-20T10:00:00Z"}"#)
+        .await;
+    for body in [
+        "{}",
+        r#"{"since":"2026-02-10T00:00:00Z"}"#,
+        r#"{"since":"2026-02-24T00:00:00Z","until":"2026-02-23T00:00:00Z"}"#,
+        r#"{"since":"lately"}"#,
+    ] {
+        server.show(path, body).await;
+    }
+    server
+        .show(
+            "POST /app/acme/endpoint/nobody/recover",
+            r#"{"since":"2026-02-24T00:00:00Z"}"#,
+        )
+        .await;
     insta::assert_snapshot!(server.transcript());
 }

@@ -15,19 +15,27 @@ fn ours() -> Value {
     serde_json::from_str(&watchfire_api::document()).expect("JSON")
 }
 
+/// Compares a page with what the code says, or writes it if `WATCHFIRE_UPDATE_DOCS` is set.
+fn expect_fresh(page: &str, expected: &str) {
+    let path = format!("{}/../../docs/reference/{page}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("WATCHFIRE_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, expected).expect("the page can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{page} is out of date; run `make docs` and commit the page"
+    );
+}
+
 #[test]
 fn the_stored_document_is_fresh() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../docs/reference/openapi.json"
-    );
-    let fresh = watchfire_api::document() + "\n";
-    let stored = std::fs::read_to_string(path).unwrap_or_default();
-    if stored != fresh && std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, fresh).expect("the document can be written");
-        return;
-    }
-    assert!(stored == fresh, "run the tests with UPDATE_DOCS=1");
+    expect_fresh("openapi.json", &(watchfire_api::document() + "\n"));
+}
+
+#[test]
+fn the_page_of_errors_is_fresh() {
+    expect_fresh("errors.md", &watchfire_api::errors_reference());
 }
 
 #[tokio::test]

@@ -13,7 +13,6 @@ use tower::ServiceExt as _;
 use watchfire_api::{ApiConfig, ApiState, DEFAULT_ORGANIZATION, Tokens};
 use watchfire_contracts::Catalog;
 use watchfire_contracts::render::SignatureHeaders;
-use watchfire_deliver::Policy;
 use watchfire_domain::ambient::Clock as _;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::secret::SecretText;
@@ -80,7 +79,7 @@ impl Server {
         let parts = Parts {
             store: Arc::new(Sqlite::in_memory().expect("opened")),
             transport: receiver.transport(),
-            policy: Arc::new(Policy::default()),
+            policy: Arc::default(),
             contracts: Arc::new(Catalog::embedded()),
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SeededEntropy::new(1)),
@@ -280,13 +279,16 @@ fn timeless(mut json: Value) -> Value {
     match &mut json {
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {
-                *member = match member.is_number() && name.ends_with("Ms") {
-                    true => Value::from(0),
-                    false => timeless(member.take()),
+                *member = if member.is_number() && name.ends_with("Ms") {
+                    Value::from(0)
+                } else {
+                    timeless(member.take())
                 };
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = timeless(item.take())),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| *item = timeless(item.take())),
         _ => {}
     }
     json

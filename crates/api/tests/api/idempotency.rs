@@ -43,6 +43,10 @@ const POSTS: &[(&str, &str)] = &[
         "POST /app/acme/endpoint/main/send-example",
         r#"{"eventType":"svix.ping"}"#,
     ),
+    (
+        "POST /app/acme/endpoint/main/recover",
+        r#"{"since":"2026-02-20T10:00:00Z"}"#,
+    ),
 ];
 
 #[tokio::test]

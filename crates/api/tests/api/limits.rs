@@ -217,3 +217,37 @@ async fn names_and_values_have_limits() {
         refused
     );
 }
+
+#[tokio::test]
+async fn headers_of_an_endpoint_have_limits() {
+    let server = with_application().await;
+    server
+        .endpoint("acme", r#"{"url":"https://example.com/","uid":"main"}"#)
+        .await;
+    let send = async |headers: usize, chars: usize| {
+        let value = "v".repeat(chars);
+        let header = |n: usize| format!(r#""h{n}":"{value}""#);
+        let headers = (0..headers).map(header).collect::<Vec<_>>().join(",");
+        let body = format!(r#"{{"headers":{{{headers}}}}}"#);
+        server
+            .ask("PUT /app/acme/endpoint/main/headers", &body)
+            .await
+            .status
+    };
+    let refused = StatusCode::UNPROCESSABLE_ENTITY;
+    assert_eq!(
+        send(limit::HEADERS_PER_ENDPOINT_MAX, 1).await,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(send(limit::HEADERS_PER_ENDPOINT_MAX + 1, 1).await, refused);
+    assert_eq!(
+        send(1, limit::HEADER_VALUE_CHARS_MAX).await,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(send(1, limit::HEADER_VALUE_CHARS_MAX + 1).await, refused);
+    assert_eq!(
+        send(2, limit::HEADER_VALUE_CHARS_MAX).await,
+        refused,
+        "too many bytes in all"
+    );
+}
