@@ -1,8 +1,8 @@
 //! What signs an endpoint's deliveries, and the headers it gets.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use watchfire_engine::service::{Repeatable, endpoints};
 
 use super::endpoints::EndpointPath;
@@ -34,6 +34,8 @@ pub(super) async fn find(
 }
 
 /// Replaces the secret; the old one signs along with it for a while
+///
+/// Svix's SDKs before 2.0 ignore the answer, those from 2.0 on read the new secret from it.
 #[utoipa::path(
     post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/secret/rotate",
     operation_id = "v1.endpoint.rotate-secret", tag = "Endpoint",
@@ -41,7 +43,8 @@ pub(super) async fn find(
         ("app_id" = String, Path), ("endpoint_id" = String, Path),
         ("idempotency-key" = Option<String>, Header)
     ),
-    request_body = EndpointSecretRotateIn, responses((status = 204), Errors),
+    request_body = EndpointSecretRotateIn,
+    responses((status = 200, body = EndpointSecretOut), Errors),
 )]
 pub(super) async fn rotate(
     State(api): State<ApiState>,
@@ -50,17 +53,23 @@ pub(super) async fn rotate(
     body: Body,
 ) -> ApiResult<Response> {
     let rotation = body.parse_or_default::<EndpointSecretRotateIn>()?.into();
-    let (reference, once) = (path.reference()?, body.once(&app.org));
-    let answer = |(): &()| written(StatusCode::NO_CONTENT, b"");
+    let (engine, app, once) = (api.engine(), &app.snapshot, body.once(&app.org));
+    let reference = path.reference()?;
+    // Answers are kept as they are, so a secret must not stand in one.
+    let answer = |(): &()| written(StatusCode::OK, b"");
     let repeatable = once.map(|once| Repeatable {
         once,
         answer: &answer,
     });
-    let engine = api.engine();
-    match endpoints::rotate(engine, &app.snapshot, &reference, rotation, repeatable).await {
-        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Err(error) => replay(error, once),
-    }
+    let rotated = endpoints::rotate(engine, app, &reference, rotation, repeatable).await;
+    let marks = match rotated {
+        Ok(()) => HeaderMap::new(),
+        Err(error) => replay(error, once)?.headers().clone(),
+    };
+    let key = endpoints::secret(engine, app, &reference).await?;
+    let mut answer = json(StatusCode::OK, &EndpointSecretOut { key });
+    answer.headers_mut().extend(marks);
+    Ok(answer)
 }
 
 /// Answers the custom headers; sensitive values are left out
