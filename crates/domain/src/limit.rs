@@ -128,9 +128,9 @@ limits! {
     /// A connection is a pinned address: it must not outlive a change of DNS for long.
     CONNECTION_AGE_MAX: Time = Duration::from_mins(5);
     /// Kept-alive connections to one origin.
-    IDLE_CONNECTIONS_PER_ORIGIN_MAX: Count = 128;
+    IDLE_CONNECTIONS_PER_ORIGIN_MAX: Count = 1_024;
     /// Kept-alive connections in all; each holds a file descriptor and about 10 KiB.
-    IDLE_CONNECTIONS_MAX: Count = 1_024;
+    IDLE_CONNECTIONS_MAX: Count = 4_096;
     /// Addresses of a name that are tried in one attempt; they share its deadline.
     CONNECT_ADDRESSES_MAX: Count = 4;
     /// Requests to one endpoint at a time, when it answers fast.

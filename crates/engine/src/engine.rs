@@ -196,7 +196,6 @@ impl Engine {
                 "attempts are interrupted; they do not count"
             );
         }
-        self.inner.interrupt_attempts();
         self.inner.spill_everything();
         let written = tokio::time::timeout(WRITE_GRACE, self.inner.everything_is_recorded()).await;
         if written.is_ok() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc};
 use watchfire_contracts::Catalog as Contracts;
 use watchfire_deliver::{Policy, Transport};
 use watchfire_domain::ambient::{Clock, Entropy};
@@ -57,7 +57,6 @@ pub(crate) struct Inner {
     recorded: Notify,
     events: broadcast::Sender<Event>,
     stopping: AtomicBool,
-    interrupt: watch::Sender<bool>,
 }
 
 /// What the loops share under one short lock.
@@ -98,7 +97,6 @@ impl Inner {
             recorded: Notify::new(),
             events: broadcast::channel(WATCHED_EVENTS).0,
             stopping: AtomicBool::new(false),
-            interrupt: watch::channel(false).0,
         }
     }
 
@@ -118,21 +116,7 @@ impl Inner {
                 return;
             }
             for job in jobs.drain(..) {
-                drop(tokio::spawn(self.interruptible(job)));
-            }
-        }
-    }
-
-    /// A job's attempt, ended early when the server can wait no longer.
-    fn interruptible(self: &Arc<Self>, job: Job) -> impl Future<Output = ()> + use<> {
-        let inner = Arc::clone(self);
-        let mut interrupt = self.interrupt.subscribe();
-        async move {
-            let sending = send::send(inner, job);
-            tokio::select! {
-                biased;
-                () = sending => {}
-                _ = interrupt.wait_for(|interrupt| *interrupt) => {}
+                drop(tokio::spawn(send::send(Arc::clone(self), job)));
             }
         }
     }
@@ -195,10 +179,6 @@ impl Inner {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn interrupt_attempts(&self) {
-        self.interrupt.send_replace(true);
     }
 
     /// Tells whoever watches, if anybody does.

@@ -55,15 +55,16 @@ enum After {
 /// An ended attempt and what was decided about it.
 struct Judged {
     finished: Finished,
-    attempt: Attempt,
-    /// The endpoint's health, if the attempt changed it.
-    health: Option<Health>,
+    /// As it is written; the endpoint's health is in it, if the attempt changed it.
+    record: Arc<AttemptRecord>,
     notices: Vec<Notice>,
 }
 
 /// First and longest wait before a failed write is tried again.
 const RETRY_WAIT: Duration = Duration::from_millis(50);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
+/// After so long a wait, a single write may be what the store can't take.
+const SUSPICIOUS_WAIT: Duration = Duration::from_secs(1);
 
 /// Writes down what waits, over and over, until nobody can send any more.
 pub(crate) async fn record_loop(inner: Arc<Inner>, mut waiting: mpsc::UnboundedReceiver<Entry>) {
@@ -91,12 +92,13 @@ fn plan(
     for entry in entries {
         match entry {
             Entry::Ended(finished) => {
-                let (record, judged) = decide_attempt(inner, now, *finished);
-                let owed = matches!(judged.attempt.next, AfterAttempt::Retry { .. });
-                let job = judged.finished.job.clone();
-                writes.push(Write::Attempt(Box::new(record)));
+                let judged = decide_attempt(inner, now, *finished);
+                let record = Arc::clone(&judged.record);
+                let retried = matches!(record.attempt.next, AfterAttempt::Retry { .. });
+                let deferred = retried.then(|| judged.finished.job.clone());
+                writes.push(Write::Attempt(record));
                 after.push(After::Attempted(Box::new(judged)));
-                if owed {
+                if let Some(job) = deferred {
                     defer(&mut shared, &job, &mut writes, &mut after);
                 }
             }
@@ -165,7 +167,7 @@ fn owe(job: &Job, reason: OwedReason, due_at: Option<Timestamp>) -> Write {
     }
 }
 
-fn decide_attempt(inner: &Inner, now: Timestamp, finished: Finished) -> (AttemptRecord, Judged) {
+fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judged {
     let job = &finished.job;
     let ended = Ended {
         outcome: &finished.outcome,
@@ -179,30 +181,30 @@ fn decide_attempt(inner: &Inner, now: Timestamp, finished: Finished) -> (Attempt
         attempts_counted,
     } = decide(ended, finished.schedule());
     let (health, notices) = judge_health(&finished, now);
-    let attempt = finished.attempt(next);
+    let series = Series {
+        trigger: job.series.trigger,
+        attempts: attempts_counted,
+        stale: attempts_counted < ended.attempts_made,
+    };
+    let attempt = finished.take_attempt(next);
+    let job = &finished.job;
     let record = AttemptRecord {
         delivery: job.delivery,
         standing: job.standing,
-        attempt: attempt.clone(),
-        series: Series {
-            trigger: job.series.trigger,
-            attempts: attempts_counted,
-            stale: attempts_counted < ended.attempts_made,
-        },
+        attempt,
+        series,
         urgency: job.message.urgency,
         record: job.record,
-        health: health.clone().map(|health| HealthChange {
+        health: health.map(|health| HealthChange {
             endpoint: job.delivery.endpoint,
             health,
         }),
     };
-    let judged = Judged {
+    Judged {
+        record: Arc::new(record),
         finished,
-        attempt,
-        health,
         notices,
-    };
-    (record, judged)
+    }
 }
 
 /// The endpoint's health after the attempt, if that changed it. It is adopted at once: the next
@@ -230,13 +232,47 @@ async fn write_down(inner: &Inner, now: Timestamp, writes: Vec<Write>) -> Vec<Re
                 debug_assert_eq!(recorded.len(), writes.len(), "one answer for each write");
                 return recorded;
             }
+            Err(error) => report_waiting(&error, writes.len()),
+        }
+        tokio::time::sleep(wait).await;
+        if wait >= SUSPICIOUS_WAIT
+            && let Some(recorded) = write_one_by_one(inner, now, &writes).await
+        {
+            return recorded;
+        }
+        wait = (wait * 2).min(RETRY_WAIT_MAX);
+    }
+}
+
+/// Writes each alone, so that one that the store can't take does not hold up all others for ever.
+/// `None` if it takes none of them: then the store itself is in trouble.
+async fn write_one_by_one(
+    inner: &Inner,
+    now: Timestamp,
+    writes: &[Write],
+) -> Option<Vec<Recorded>> {
+    let mut recorded = Vec::with_capacity(writes.len());
+    let mut failed = Vec::new();
+    for write in writes {
+        match inner.store.record(now, vec![write.clone()]).await {
+            Ok(one) => recorded.extend(one),
             Err(error) => {
-                report_waiting(&error, writes.len());
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(RETRY_WAIT_MAX);
+                failed.push(error);
+                recorded.push(Recorded::Stale);
             }
         }
     }
+    if failed.len() == writes.len() {
+        return None;
+    }
+    for error in failed {
+        // Still fresh or leased in the store: the next start, or the end of the lease, takes it up.
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "one outcome can't be recorded"
+        );
+    }
+    Some(recorded)
 }
 
 fn report_waiting(error: &StoreError, writes: usize) {
@@ -257,14 +293,11 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
         match after {
             After::Attempted(judged) => {
                 let Judged {
-                    finished,
-                    attempt,
-                    health,
-                    ..
+                    finished, record, ..
                 } = judged.as_ref();
-                react_to_attempt(inner, &mut shared, finished, attempt);
-                if let (Some(endpoint), Some(health)) = (&finished.endpoint, health) {
-                    inner.adopt_health(&mut shared, endpoint, health);
+                react_to_attempt(inner, &mut shared, finished, &record.attempt);
+                if let (Some(endpoint), Some(change)) = (&finished.endpoint, &record.health) {
+                    inner.adopt_health(&mut shared, endpoint, &change.health);
                 }
                 events.push(judged);
             }
@@ -287,7 +320,7 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
     }
     drop(shared);
     for judged in events {
-        judged.finished.log(&judged.attempt);
+        judged.finished.log(&judged.record.attempt);
         publish(inner, *judged);
     }
 }
@@ -322,15 +355,14 @@ fn react_to_attempt(inner: &Inner, shared: &mut Shared, finished: &Finished, att
 fn publish(inner: &Inner, judged: Judged) {
     let Judged {
         finished,
-        attempt,
-        health,
+        record,
         notices,
     } = judged;
     let Some(endpoint) = finished.endpoint.as_deref() else {
         return;
     };
-    if let Some(health) = &health {
-        inner.announce(endpoint, health, notices);
+    if let Some(change) = &record.health {
+        inner.announce(endpoint, &change.health, notices);
     }
     inner.publish(|| {
         let Endpoint {
@@ -345,8 +377,8 @@ fn publish(inner: &Inner, judged: Judged) {
             endpoint_id: stored.endpoint.identity.id,
             seq: finished.job.delivery.seq,
             message: Arc::clone(&finished.job.message),
-            attempt,
-            health,
+            attempt: record.attempt.clone(),
+            health: record.health.as_ref().map(|change| change.health.clone()),
         }))
     });
 }

@@ -159,8 +159,8 @@ impl Finished {
         self.endpoint.as_deref().map_or(&NONE, Endpoint::schedule)
     }
 
-    /// The attempt as it goes into the history.
-    pub(crate) fn attempt(&self, next: AfterAttempt) -> Attempt {
+    /// The attempt as it goes into the history; the answer moves into it.
+    pub(crate) fn take_attempt(&mut self, next: AfterAttempt) -> Attempt {
         let url = self
             .endpoint
             .as_ref()
@@ -173,7 +173,7 @@ impl Finished {
             url: url.unwrap_or_default(),
             address: self.address,
             outcome: self.outcome,
-            response: self.response.clone(),
+            response: self.response.take(),
             timing: self.timing,
             next,
         }

@@ -169,7 +169,7 @@ impl Series {
 #[derive(Clone, Debug)]
 pub enum Write {
     /// An attempt, what follows from it, and the endpoint's changed health.
-    Attempt(Box<AttemptRecord>),
+    Attempt(Arc<AttemptRecord>),
     /// A delivery becomes owed: a fresh one, or with [`OwedReason::Requested`] any. If it is owed
     /// already (a resend came in between), the earlier due time wins, together with its series. If
     /// it is leased, its own attempt decides, but what a person requested becomes due again after

@@ -48,7 +48,7 @@ async fn in_every_status(world: &World) -> Vec<(MessageId, DeliveryStatus)> {
     let endpoint = world.endpoints[0];
     let accepted = messages(world, 7).await;
     let end = |n: usize, attempt: Attempt| {
-        Write::Attempt(Box::new(world.fresh(endpoint, accepted[n].1, attempt)))
+        Write::Attempt(Arc::new(world.fresh(endpoint, accepted[n].1, attempt)))
     };
     let cancelled = world.attempt(Outcome::Malformed, settled(Settlement::Cancelled));
     let writes = vec![

@@ -171,7 +171,7 @@ pub async fn a_stale_write_is_dropped_alone(store: Arc<dyn Store>) {
     let write = |n: usize, stale: bool| {
         let mut claimed = batch.deliveries[n].clone();
         claimed.token.0 += i64::from(stale);
-        Write::Attempt(Box::new(world.leased(&claimed, world.delivered())))
+        Write::Attempt(Arc::new(world.leased(&claimed, world.delivered())))
     };
     let recorded = world
         .record(

@@ -348,11 +348,11 @@ impl<'w> Play<'w> {
             },
             1 => {
                 let attempt = self.world.refused(retry_at);
-                Write::Attempt(Box::new(self.world.leased(&claimed, attempt)))
+                Write::Attempt(Arc::new(self.world.leased(&claimed, attempt)))
             }
             _ => {
                 let attempt = self.world.delivered();
-                Write::Attempt(Box::new(self.world.leased(&claimed, attempt)))
+                Write::Attempt(Arc::new(self.world.leased(&claimed, attempt)))
             }
         };
         let settles = matches!(&write, Write::Attempt(record)

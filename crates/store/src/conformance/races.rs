@@ -117,14 +117,14 @@ pub async fn accepting_delivering_and_claiming_at_once_loses_nothing(store: Arc<
                 });
                 let writes = writes.map(|(endpoint, seq)| match seq.0 % 3 {
                     0 => Write::Spill(world.owed(endpoint, seq, Some(at(0)))),
-                    _ => Write::Attempt(Box::new(world.fresh(endpoint, seq, world.delivered()))),
+                    _ => Write::Attempt(Arc::new(world.fresh(endpoint, seq, world.delivered()))),
                 });
                 let writes = writes.collect();
                 world.record(at(0), writes).await;
                 let endpoint = world.endpoints[n % 3];
                 let batch = world.claim(endpoint, 4, at(0)).await;
                 let finish = batch.deliveries.iter().map(|claimed| {
-                    Write::Attempt(Box::new(world.leased(claimed, world.delivered())))
+                    Write::Attempt(Arc::new(world.leased(claimed, world.delivered())))
                 });
                 let recorded = world.record(at(0), finish.collect()).await;
                 assert!(recorded.iter().all(|recorded| *recorded == Recorded::Done));
@@ -156,7 +156,7 @@ async fn settle_the_rest(world: &World) {
             let finish = batch
                 .deliveries
                 .iter()
-                .map(|claimed| Write::Attempt(Box::new(world.leased(claimed, world.delivered()))));
+                .map(|claimed| Write::Attempt(Arc::new(world.leased(claimed, world.delivered()))));
             world.record(at(0), finish.collect()).await;
         }
     }

@@ -171,7 +171,7 @@ pub async fn writes_about_a_message_that_is_gone_are_dropped_alone(store: Arc<dy
     let endpoint = world.endpoints[0];
     let seq = world.accept(world.message()).await;
     let gone = Seq(seq.0 + 1_000);
-    let attempt = |seq, attempt| Write::Attempt(Box::new(world.fresh(endpoint, seq, attempt)));
+    let attempt = |seq, attempt| Write::Attempt(Arc::new(world.fresh(endpoint, seq, attempt)));
     let batch = vec![
         attempt(gone, world.delivered()),
         attempt(gone, world.refused(at(9))),
@@ -262,7 +262,7 @@ pub async fn counts_follow_what_was_recorded(store: Arc<dyn Store>) {
     let settle = |seq, settlement, seconds| {
         let mut attempt = world.attempt(Outcome::Malformed, settled(settlement));
         attempt.attempted_at = at(seconds);
-        Write::Attempt(Box::new(world.fresh(endpoint, seq, attempt)))
+        Write::Attempt(Arc::new(world.fresh(endpoint, seq, attempt)))
     };
     let batch = vec![
         settle(seqs[0], Settlement::Delivered, 0),

@@ -257,7 +257,7 @@ impl World {
     }
 
     pub async fn record_attempt(&self, now: Timestamp, record: AttemptRecord) -> Recorded {
-        self.record(now, vec![Write::Attempt(Box::new(record))])
+        self.record(now, vec![Write::Attempt(Arc::new(record))])
             .await[0]
     }
 
