@@ -11,8 +11,8 @@ use watchfire_contracts::render::{
     Destination, Event, Prepared, RenderError, Rendered, SignatureHeaders,
 };
 use watchfire_contracts::{Catalog as Contracts, Contract};
-use watchfire_deliver::{Policy as AddressPolicy, Scheme, Target};
-use watchfire_domain::endpoint::Method;
+use watchfire_deliver::{Policy as AddressPolicy, Scheme, Spelling, Target};
+use watchfire_domain::endpoint::{Auth, Method, Secrets};
 use watchfire_domain::health::{Decision, Gate, Health, Policy};
 use watchfire_domain::id::ApplicationId;
 use watchfire_domain::message::{Message, record_hash};
@@ -40,6 +40,8 @@ pub struct Endpoint {
 struct Ready {
     target: Arc<Target>,
     prepared: Prepared,
+    /// How the header names are written, where somebody used capital letters.
+    spelling: Option<Arc<Spelling>>,
 }
 
 /// Why no request can be made to an endpoint.
@@ -75,6 +77,13 @@ impl Unready {
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self, Self::Secrets(_) | Self::Render(_))
     }
+}
+
+/// A request, ready to be sent.
+pub(crate) struct Sendable {
+    pub(crate) target: Arc<Target>,
+    pub(crate) spelling: Option<Arc<Spelling>>,
+    pub(crate) rendered: Rendered,
 }
 
 /// What endpoints are prepared with.
@@ -161,8 +170,25 @@ impl Workshop {
         Ok(Ready {
             target: Arc::new(target),
             prepared,
+            spelling: spelling(contract, &secrets),
         })
     }
+}
+
+/// The header names of the contract and of the endpoint's owner as they wrote them: names are
+/// case-insensitive, but not every receiver knows.
+fn spelling(contract: &Contract, secrets: &Secrets) -> Option<Arc<Spelling>> {
+    let theirs = contract.manifest().request.headers.iter();
+    let theirs = theirs.map(|header| header.name.as_str());
+    let own = secrets.headers.iter().map(|(name, _)| name.as_str());
+    let auth = match &secrets.auth {
+        Auth::Header { name, .. } => Some(name.as_str()),
+        Auth::None | Auth::Basic { .. } | Auth::Bearer { .. } => None,
+    };
+    let names: Vec<_> = theirs.chain(own).chain(auth).collect();
+    let is_capitalized = |name: &&str| name.bytes().any(|byte| byte.is_ascii_uppercase());
+    let is_needed = names.iter().any(is_capitalized);
+    is_needed.then(|| Arc::new(Spelling::of(names)))
 }
 
 impl Endpoint {
@@ -257,7 +283,7 @@ impl Endpoint {
         message: &Message,
         payload: &Bytes,
         now: Timestamp,
-    ) -> Result<(Arc<Target>, Rendered), Outcome> {
+    ) -> Result<Sendable, Outcome> {
         let ready = self
             .request
             .as_ref()
@@ -270,7 +296,11 @@ impl Endpoint {
             now,
         };
         match ready.prepared.render(&event) {
-            Ok(rendered) => Ok((Arc::clone(&ready.target), rendered)),
+            Ok(rendered) => Ok(Sendable {
+                target: Arc::clone(&ready.target),
+                spelling: ready.spelling.clone(),
+                rendered,
+            }),
             Err(error) => Err(self.report(&Unready::Render(error))),
         }
     }

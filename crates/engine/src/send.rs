@@ -12,7 +12,7 @@ use watchfire_domain::retry::Schedule;
 use watchfire_domain::time::Timestamp;
 
 use crate::dispatch::{Job, Pace};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Sendable};
 use crate::inner::Inner;
 use crate::record::Entry;
 
@@ -131,7 +131,11 @@ async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) 
     let Some(payload) = &job.message.payload else {
         return Made::skipped(SkipReason::PayloadExpired);
     };
-    let (target, rendered) = match endpoint.render(&job.message, payload, now) {
+    let Sendable {
+        target,
+        spelling,
+        rendered,
+    } = match endpoint.render(&job.message, payload, now) {
         Ok(ready) => ready,
         Err(outcome) => return Made::without_request(outcome),
     };
@@ -139,7 +143,7 @@ async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) 
         target,
         method: endpoint.method(),
         headers: rendered.headers,
-        spelling: None,
+        spelling,
         body: rendered.body,
         timeout: endpoint.timeout(),
     };
