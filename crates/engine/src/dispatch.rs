@@ -20,6 +20,7 @@
 
 mod fresh;
 mod lane;
+mod rate;
 mod window;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -33,6 +34,7 @@ use watchfire_store::{AppKey, DeliveryRef, EndpointKey, OwedReason, Seq, Series,
 
 pub(crate) use self::fresh::FreshMarks;
 use self::lane::Lane;
+use self::rate::Rate;
 pub(crate) use self::window::Pace;
 
 /// A delivery on its way through memory.
@@ -86,6 +88,8 @@ pub(crate) struct Dispatcher {
     bounds: Bounds,
     lanes: HashMap<EndpointKey, Lane>,
     ring: VecDeque<EndpointKey>,
+    /// Rates of applications that have one.
+    rates: HashMap<AppKey, Rate>,
     /// Lanes that wait for their rate, by when they may go on.
     throttled: BTreeSet<(Timestamp, EndpointKey)>,
     in_flight: usize,
@@ -101,6 +105,7 @@ impl Dispatcher {
             bounds,
             lanes: HashMap::new(),
             ring: VecDeque::new(),
+            rates: HashMap::new(),
             throttled: BTreeSet::new(),
             in_flight: 0,
             busy: 0,
@@ -113,6 +118,7 @@ impl Dispatcher {
         let bytes = payload_bytes(&job);
         let endpoint = job.delivery.endpoint;
         let bounds = self.bounds;
+        self.set_rate(job.delivery.app, terms.application_interval);
         let memory_is_full = self.queued_bytes + bytes > bounds.fresh_bytes;
         let lane = self.lane(endpoint, job.delivery.app);
         lane.adopt(terms);
@@ -144,13 +150,18 @@ impl Dispatcher {
                 continue;
             };
             lane.enlisted = false;
-            if let Some(at) = lane.throttled_until(now) {
+            let rate = self.rates.get_mut(&lane.app());
+            let blocked = rate.as_ref().and_then(|rate| rate.blocked_until(now));
+            if let Some(at) = lane.throttled_until(now).max(blocked) {
                 self.throttled.insert((at, endpoint));
                 continue;
             }
             let Some(job) = lane.take(share, now) else {
                 continue;
             };
+            if let Some(rate) = rate {
+                rate.take(now);
+            }
             self.in_flight += 1;
             self.busy += usize::from(lane.running() == 1);
             self.queued_bytes = self.queued_bytes.saturating_sub(payload_bytes(&job));
@@ -301,6 +312,16 @@ impl Dispatcher {
     /// Forgets lanes that have nothing to remember.
     pub(crate) fn sweep(&mut self) {
         self.lanes.retain(|_, lane| !lane.is_idle());
+        self.rates.retain(|_, rate| rate.is_limited());
+    }
+
+    fn set_rate(&mut self, app: AppKey, interval: Option<Duration>) {
+        if interval.is_some() || self.rates.contains_key(&app) {
+            self.rates
+                .entry(app)
+                .or_insert(Rate::UNLIMITED)
+                .set(interval);
+        }
     }
 
     fn lane(&mut self, endpoint: EndpointKey, app: AppKey) -> &mut Lane {
@@ -347,6 +368,8 @@ impl Dispatcher {
 pub(crate) struct Terms {
     /// The least time between two requests.
     pub(crate) interval: Option<Duration>,
+    /// The least time between two requests to any endpoint of the application.
+    pub(crate) application_interval: Option<Duration>,
     pub(crate) gate: LaneGate,
 }
 

@@ -31,6 +31,8 @@ pub struct Endpoint {
     pub stored: StoredEndpoint,
     pub application_id: ApplicationId,
     pub contract: Arc<Contract>,
+    /// Deliveries per second to all endpoints of the application together.
+    application_rate: Option<u32>,
     /// As recorded last; newer than the one in `stored`.
     health: RwLock<Health>,
     request: Result<Ready, Unready>,
@@ -130,6 +132,7 @@ impl Workshop {
         let request = self.ready(application, &stored, &contract);
         Endpoint {
             application_id: application.application.id,
+            application_rate: application.application.settings.throttle_rate,
             health: RwLock::new(stored.health.clone()),
             stored,
             contract,
@@ -191,6 +194,11 @@ fn spelling(contract: &Contract, secrets: &Secrets) -> Option<Arc<Spelling>> {
     is_needed.then(|| Arc::new(Spelling::of(names)))
 }
 
+/// The time between two requests at a rate per second.
+fn interval(rate: u32) -> Duration {
+    Duration::from_secs(1) / rate.max(1)
+}
+
 impl Endpoint {
     pub fn health(&self) -> Health {
         self.health.read().clone()
@@ -242,7 +250,8 @@ impl Endpoint {
             .chain(drain)
             .min();
         Terms {
-            interval: rate.map(|rate| Duration::from_secs(1) / rate.max(1)),
+            interval: rate.map(interval),
+            application_interval: self.application_rate.map(interval),
             gate: match health.gate(self.health_policy(), now) {
                 Gate::Open | Gate::Skip(_) => LaneGate::Open,
                 Gate::Probe => LaneGate::Probe,

@@ -1,13 +1,13 @@
 //! One endpoint's queue.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use watchfire_domain::limit;
 use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, OwedReason, Seq, Standing};
 
+use super::rate::Rate;
 use super::window::{Pace, Window};
 use super::{Job, LaneGate, Terms};
 
@@ -24,9 +24,7 @@ pub(super) struct Lane {
     window: Window,
     /// Claimed deliveries in memory, queued or in flight.
     leased: usize,
-    /// The least time between two requests, and when the next may go.
-    interval: Option<Duration>,
-    free_at: Timestamp,
+    rate: Rate,
     pub(super) gate: LaneGate,
     /// `owed` may hold something of this endpoint.
     pub(super) owes: bool,
@@ -45,8 +43,7 @@ impl Lane {
             running: 0,
             window: Window::default(),
             leased: 0,
-            interval: None,
-            free_at: Timestamp::EPOCH,
+            rate: Rate::UNLIMITED,
             gate: LaneGate::Open,
             owes: false,
             owing_writes: 0,
@@ -115,11 +112,11 @@ impl Lane {
     }
 
     pub(super) fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
-        (self.interval.is_some() && self.free_at > now).then_some(self.free_at)
+        self.rate.blocked_until(now)
     }
 
     pub(super) fn adopt(&mut self, terms: Terms) {
-        self.interval = terms.interval;
+        self.rate.set(terms.interval);
         self.gate = terms.gate;
     }
 
@@ -133,9 +130,7 @@ impl Lane {
             .pop_front()
             .or_else(|| self.ordinary.pop_front())?;
         self.running += 1;
-        if let Some(interval) = self.interval {
-            self.free_at = self.free_at.max(now) + interval;
-        }
+        self.rate.take(now);
         Some(job)
     }
 

@@ -257,6 +257,28 @@ fn a_rate_spaces_the_requests() {
 }
 
 #[test]
+fn an_application_rate_holds_over_all_its_endpoints() {
+    let mut dispatcher = dispatcher();
+    let slow = Terms {
+        application_interval: Some(Duration::from_millis(100)),
+        ..Terms::default()
+    };
+    for endpoint in 1..=3 {
+        assert!(matches!(
+            dispatcher.push(job(endpoint, endpoint), slow),
+            Pushed::Queued
+        ));
+    }
+    assert_eq!(seqs(&mut dispatcher), [1]);
+    let later = dispatcher.next_wake_at().expect("the others wait");
+    assert_eq!(
+        dispatcher.next(later).expect("its turn").delivery.seq,
+        Seq(2)
+    );
+    assert!(dispatcher.next(later).is_none(), "one at a time");
+}
+
+#[test]
 fn near_the_bound_in_all_each_endpoint_keeps_its_share() {
     let mut dispatcher = Dispatcher::new(Bounds {
         in_flight: 8,
