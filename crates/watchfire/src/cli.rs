@@ -159,11 +159,15 @@ pub(crate) enum ContractCommand {
     },
     /// Show one contract.
     Show {
+        /// The contract's name, as `contract list` shows it.
         name: String,
         /// Folder of further contracts, one folder each.
         #[arg(long, value_name = "DIR")]
         contracts: Option<PathBuf>,
     },
     /// Check a folder that holds a contract.
-    Check { dir: PathBuf },
+    Check {
+        /// The contract's own folder; its name is the contract's.
+        dir: PathBuf,
+    },
 }

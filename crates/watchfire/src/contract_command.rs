@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use watchfire_contracts::manifest::Unlisted;
 use watchfire_contracts::{Catalog, Contract};
 use watchfire_domain::retry;
 
@@ -93,6 +94,9 @@ fn describe(contract: &Contract) -> Vec<String> {
             .event_types()
             .map(|event| format!("  {:<28} {}", event.name, event.about.description)),
     );
+    if manifest.messages.unlisted == Unlisted::Accept {
+        lines.push("  any other".to_owned());
+    }
     lines
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        if path.exists() && !path.is_dir() {
+            bail!("data folder {}: it is not a folder", path.display());
+        }
         std::fs::create_dir_all(path)
             .with_context(|| format!("data folder {}: can't be made", path.display()))?;
         Ok(Self(path.to_owned()))
