@@ -7,6 +7,7 @@ use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder, content::ContentBui
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema as _};
 
 use crate::error::{HttpErrorOut, ValidationErrorItem, ValidationErrorOut};
+use crate::page::Ordering;
 
 /// The document as JSON: what `/api/v1/openapi.json` answers.
 pub fn document() -> String {
@@ -24,7 +25,7 @@ pub fn document() -> String {
         description = "Delivers security events as webhooks. Compatible with the Svix server's \
             API: its clients work unchanged. What it does not have is optional.",
     ),
-    components(schemas(HttpErrorOut, ValidationErrorOut, ValidationErrorItem)),
+    components(schemas(HttpErrorOut, ValidationErrorOut, ValidationErrorItem, Ordering)),
     modifiers(&BearerToken),
     security(("HTTPBearer" = []))
 )]

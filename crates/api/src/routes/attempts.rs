@@ -35,10 +35,10 @@ pub(super) struct FilterQuery {
     channel: Option<String>,
     tag: Option<String>,
     /// 0 delivered, 1 pending, 2 failed, 3 sending, 4 canceled.
-    #[param(value_type = Option<u8>)]
+    #[param(value_type = Option<u8>, maximum = 4)]
     status: Option<MessageStatus>,
     /// 0 where no answer came, 100 to 500.
-    #[param(value_type = Option<u16>)]
+    #[param(value_type = Option<u16>, maximum = 500, multiple_of = 100)]
     status_code_class: Option<StatusCodeClass>,
     /// Only attempts at this endpoint.
     endpoint_id: Option<String>,
