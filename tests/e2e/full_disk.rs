@@ -1,0 +1,143 @@
+//! A full disk: nothing more is accepted, nothing that was accepted is lost, and when there is
+//! room again the server goes on by itself.
+//!
+//! The data folder is a small file system of its own, mounted where only the server sees it.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+use watchfire_testkit::{Gate, Receiver, Reply, Request, Script};
+
+use crate::harness::{Application, Server, Setup, eventually, unshared};
+
+/// Room for the log of the database and then some.
+const DISK: &str = "size=48m";
+const FILLER_PIECE: usize = 64 * 1024;
+/// A payload that needs new pages, however many there are left over.
+const LARGE_BYTES: usize = 200_000;
+
+/// Mounts a file system on the folder named first and becomes the program named next.
+const MOUNT: &str = r#"mount -t tmpfs -o "$1" watchfire "$2" && shift 2 && exec "$@""#;
+
+fn setup_on_a_small_disk() -> Setup {
+    let setup = Setup::new().retrying_fast();
+    let data = setup.data();
+    std::fs::create_dir(&data).expect("the folder is new");
+    let mut mount = Command::new("sh");
+    mount.args(["-c", MOUNT, "sh", DISK]).arg(data);
+    setup.wrapped_in(&unshared("--mount", &mount))
+}
+
+/// The server's data folder, as the server sees it.
+fn data_of(server: &Server, setup: &Setup) -> PathBuf {
+    let root = format!("/proc/{}/root", server.pid().as_raw_nonzero());
+    let inside = setup.data();
+    let inside = inside.strip_prefix("/").expect("an absolute path");
+    Path::new(&root).join(inside)
+}
+
+/// Takes all the room there is.
+fn fill(filler: &Path) {
+    let mut file = OpenOptions::new().append(true).create(true).open(filler);
+    let file = file.as_mut().expect("the folder can be written to");
+    for size in [FILLER_PIECE, 1] {
+        let piece = vec![0; size];
+        while write(file, &piece) {}
+    }
+}
+
+/// Whether there was room.
+fn write(file: &mut File, piece: &[u8]) -> bool {
+    match file.write_all(piece) {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::StorageFull => false,
+        Err(error) => panic!("the disk is broken, not full: {error}"),
+    }
+}
+
+fn number(request: &Request) -> u64 {
+    let payload: Value = serde_json::from_slice(&request.body).expect("what was posted");
+    payload["n"].as_u64().expect("a number")
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_new_messages_and_loses_none() {
+    let gate = Gate::closed();
+    let receiver = Receiver::start(Script::always(Reply::status(204).behind(&gate))).await;
+    let setup = setup_on_a_small_disk();
+    let server = setup.start().await;
+    let app = Application::create(server.api()).await;
+    let endpoint = app.endpoint(&receiver.url("/")).await;
+    let mut accepted = BTreeSet::new();
+    for n in 0..4 {
+        app.send(&json!({ "n": n })).await;
+        accepted.insert(n);
+    }
+    receiver.wait_for_count(1).await;
+
+    let filler = data_of(&server, &setup).join("filler");
+    fill(&filler);
+    let refused = eventually("a message is refused", async || {
+        let n = 100 + u64::try_from(accepted.len()).expect("few");
+        let answer = app.api.post(&app.path("/msg"), &event(n)).await;
+        if answer.status == 202 {
+            accepted.insert(n);
+            return None;
+        }
+        Some(answer)
+    })
+    .await;
+    let fault = refused.expect(503);
+    assert!(fault["code"].is_string(), "{fault}");
+    let wait = refused
+        .header("retry-after")
+        .and_then(|text| text.parse().ok());
+    assert!(
+        wait.is_some_and(|seconds: u64| seconds > 0),
+        "{:?}",
+        refused.headers
+    );
+
+    // What is under way ends, and reading goes on, although nothing can be written.
+    gate.open();
+    let asked = accepted.len();
+    receiver
+        .wait_for("what was accepted arrives", |requests| {
+            requests.len() >= asked
+        })
+        .await;
+    assert_eq!(
+        app.endpoint_now(&endpoint).await["health"]["state"],
+        "active"
+    );
+
+    std::fs::remove_file(&filler).expect("the filler is there");
+    eventually("messages are accepted again", async || {
+        let n = 1_000;
+        let answer = app.api.post(&app.path("/msg"), &event(n)).await;
+        (answer.status == 202).then(|| accepted.insert(n))
+    })
+    .await;
+    eventually("all outcomes are recorded", async || {
+        let stats = app.stats_of(&endpoint).await;
+        (stats["success"] == accepted.len()).then_some(())
+    })
+    .await;
+    let numbers: Vec<u64> = receiver.requests().iter().map(number).collect();
+    assert_eq!(numbers.len(), accepted.len(), "each came once: {numbers:?}");
+    assert_eq!(
+        BTreeSet::from_iter(numbers),
+        accepted,
+        "what was refused never came"
+    );
+    assert_eq!(server.stop().await.code(), Some(0));
+}
+
+fn event(n: u64) -> Value {
+    let payload = json!({ "n": n, "text": "x".repeat(LARGE_BYTES) });
+    json!({ "eventType": "threat.created", "payload": payload })
+}

@@ -1,0 +1,18 @@
+//! What every whole-binary test stands on: the real server in its own process, a client of its
+//! API, and the programs of others that judge both.
+
+mod api;
+mod application;
+mod command;
+mod judge;
+mod server;
+mod tell;
+mod wait;
+
+pub(crate) use api::Api;
+pub(crate) use application::Application;
+pub(crate) use command::{Ended, unshared, watchfire};
+pub(crate) use judge::{in_a_network_of_its_own, node, python, run_judge, shared_python};
+pub(crate) use server::{JWT_SECRET, Server, Setup};
+pub(crate) use tell::tell;
+pub(crate) use wait::eventually;

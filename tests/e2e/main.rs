@@ -1,0 +1,21 @@
+//! Watchfire from outside: the real binary in its own process, real sockets, a real disk, and the
+//! programs of others as judges. Each test owns its server, its folder and its receivers.
+//!
+//! `scripts/setup` installs the judges; a test that needs one fails without it.
+
+mod harness;
+
+mod addresses;
+mod answers;
+mod command_line;
+mod crash;
+mod demo;
+mod full_disk;
+mod fuzz;
+mod load;
+mod memory;
+mod refusals;
+mod sdks;
+mod signatures;
+mod stop;
+mod strangers;

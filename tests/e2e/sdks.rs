@@ -1,0 +1,55 @@
+//! Svix's own SDKs use the server as they would use Svix's.
+
+use tokio::process::Command;
+use watchfire_testkit::{Receiver, Reply, Request, Script};
+
+use crate::harness::{Server, Setup, node, python, run_judge};
+
+/// Answers 204, but 503 to the first request below `/flaky`.
+fn tour_script() -> Script {
+    let mut has_failed = false;
+    Script::choose(move |request: &Request| {
+        let fails = request.path() == "/flaky" && !has_failed;
+        has_failed |= fails;
+        if fails {
+            Reply::status(503).body("not now")
+        } else {
+            Reply::status(204)
+        }
+    })
+}
+
+/// Has a foreign SDK go through everything it can do.
+async fn tour(judge: impl FnOnce() -> Command) {
+    let receiver = Receiver::start(tour_script()).await;
+    let server = Setup::new().retrying_fast().start().await;
+    let mut judge = judge();
+    judge
+        .env("WATCHFIRE_URL", format!("http://{}", server.address()))
+        .env("WATCHFIRE_TOKEN", server.api().token())
+        .env("RECEIVER_URL", receiver.url(""));
+    run_judge(judge, "").await;
+    assert_nothing_went_wrong(&server);
+}
+
+fn assert_nothing_went_wrong(server: &Server) {
+    let log = server.log();
+    let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains("panicked");
+    let bad: Vec<_> = log.lines().filter(is_bad).collect();
+    assert!(bad.is_empty(), "the server complains: {bad:#?}");
+}
+
+#[tokio::test]
+async fn the_first_generation_of_the_python_sdk_is_at_home() {
+    tour(|| python("svix1", "tour.py")).await;
+}
+
+#[tokio::test]
+async fn the_second_generation_of_the_python_sdk_is_at_home() {
+    tour(|| python("svix2", "tour.py")).await;
+}
+
+#[tokio::test]
+async fn the_javascript_sdk_is_at_home() {
+    tour(|| node("tour.js")).await;
+}
