@@ -44,6 +44,14 @@ impl Contract {
         &self.manifest
     }
 
+    /// A table of `contract.toml` as it is written, for people; keys that are absent have their
+    /// documented defaults.
+    pub fn section(&self, name: &str) -> Value {
+        let section = self.table.get(name);
+        let json = section.and_then(|section| serde_json::to_value(section).ok());
+        json.unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+    }
+
     /// The listed event types, by name.
     pub fn event_types(&self) -> impl Iterator<Item = &EventType> {
         self.events.values()

@@ -181,6 +181,9 @@ limits! {
     REQUEST_BUFFER_BYTES: Bytes = 64 * 1024;
     /// Reading the whole of a request to our API.
     REQUEST_TIMEOUT: Time = Duration::from_secs(30);
+    /// Waiting for the answer to a ping that decides about an activation: longer than most
+    /// contracts let an attempt take, shorter than clients wait.
+    PING_WAIT: Time = Duration::from_secs(20);
     /// Applications whose endpoints are kept ready in memory.
     CACHED_APPLICATIONS_MAX: Count = 2_000;
     /// Connections to our API.

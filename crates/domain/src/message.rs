@@ -42,6 +42,10 @@ pub struct Details {
     /// Faults the contract's schema found in a payload that was accepted all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schema_faults: Vec<String>,
+    /// It only asks an endpoint whether it works: sent once, past what health or settings would
+    /// hold back, and without consequences for its health.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ping: bool,
 }
 
 impl Details {

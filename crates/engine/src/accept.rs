@@ -92,7 +92,9 @@ impl Inner {
         event: NewEvent,
     ) -> Result<Accepted, AcceptError> {
         let mut event = event;
-        self.read_payload(&snapshot.contract, &mut event)?;
+        if !event.details.ping {
+            self.read_payload(&snapshot.contract, &mut event)?;
+        }
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             new: new_message(snapshot, event),

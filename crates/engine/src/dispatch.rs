@@ -52,6 +52,11 @@ impl Job {
     fn is_fresh(&self) -> bool {
         self.standing == Standing::Fresh
     }
+
+    /// Whether it asks an endpoint if it works, and so passes a gate that its health has closed.
+    fn is_ping(&self) -> bool {
+        self.message.details.ping
+    }
 }
 
 /// What became of a pushed job.
@@ -122,7 +127,7 @@ impl Dispatcher {
         let memory_is_full = self.queued_bytes + bytes > bounds.fresh_bytes;
         let lane = self.lane(endpoint, job.delivery.app);
         lane.adopt(terms);
-        if terms.gate == LaneGate::Closed {
+        if terms.gate == LaneGate::Closed && !job.is_ping() {
             return Pushed::Spill(job, OwedReason::Held);
         }
         if job.is_fresh() {
@@ -229,7 +234,7 @@ impl Dispatcher {
     /// Everything queued for an endpoint that must not be sent to now.
     pub(crate) fn take_queued(&mut self, endpoint: EndpointKey) -> Vec<Job> {
         let lane = self.lanes.get_mut(&endpoint);
-        let jobs = lane.map(Lane::take_all).unwrap_or_default();
+        let jobs = lane.map(Lane::take_gated).unwrap_or_default();
         self.forget_bytes(&jobs);
         jobs
     }

@@ -274,8 +274,11 @@ impl Endpoint {
         chosen.unwrap_or(self.contract.manifest().request.method)
     }
 
-    pub(crate) fn success(&self) -> SuccessRule {
-        self.contract.manifest().delivery.success
+    /// Which answers to this message count as success.
+    pub(crate) fn success_of(&self, message: &Message) -> SuccessRule {
+        let manifest = self.contract.manifest();
+        let ping = manifest.ping.as_ref().filter(|_| message.details.ping);
+        ping.map_or(manifest.delivery.success, |ping| ping.success)
     }
 
     pub(crate) fn schedule(&self) -> &Schedule {

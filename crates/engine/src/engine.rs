@@ -23,7 +23,7 @@ use crate::event::Event;
 use crate::inner::Inner;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
-use crate::{owed, record, recover, upkeep};
+use crate::{owed, record, recover, service, upkeep};
 
 /// How long a stop waits for the store after the attempts have ended.
 const WRITE_GRACE: Duration = Duration::from_secs(5);
@@ -86,10 +86,15 @@ impl Engine {
         tasks.spawn(owed::due_loop(Arc::clone(&inner)));
         tasks.spawn(upkeep::upkeep_loop(Arc::clone(&inner)));
         inner.pump();
-        Ok(Self {
+        let engine = Self {
             inner,
             tasks: Arc::new(tokio::sync::Mutex::new(tasks)),
-        })
+        };
+        if let Err(error) = service::event_types::follow_contracts(&engine).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "event types do not follow their contracts");
+        }
+        Ok(engine)
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

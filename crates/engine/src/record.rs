@@ -210,7 +210,8 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
 /// The endpoint's health after the attempt, if that changed it. It is adopted at once: the next
 /// outcome in the same batch is judged on top of it.
 fn judge_health(finished: &Finished, now: Timestamp) -> (Option<Health>, Vec<Notice>) {
-    let Some(endpoint) = &finished.endpoint else {
+    let judged = finished.endpoint.as_ref().filter(|_| !finished.is_ping());
+    let Some(endpoint) = judged else {
         return (None, Vec::new());
     };
     let decision = endpoint.judge(&finished.outcome, now);

@@ -125,7 +125,8 @@ pub(crate) async fn send(inner: Arc<Inner>, job: Job) {
 }
 
 async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) -> Made {
-    if let Some(reason) = endpoint.skips(now) {
+    let skips = endpoint.skips(now).filter(|_| !job.message.details.ping);
+    if let Some(reason) = skips {
         return Made::skipped(reason);
     }
     let Some(payload) = &job.message.payload else {
@@ -148,7 +149,7 @@ async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) 
         timeout: endpoint.timeout(),
     };
     let report = inner.transport.send(request).await;
-    let outcome = report.outcome(endpoint.success());
+    let outcome = report.outcome(endpoint.success_of(&job.message));
     Made {
         outcome,
         address: report.address,
@@ -160,7 +161,13 @@ async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) 
 impl Finished {
     pub(crate) fn schedule(&self) -> &Schedule {
         static NONE: Schedule = Schedule::none();
-        self.endpoint.as_deref().map_or(&NONE, Endpoint::schedule)
+        let repeats = self.endpoint.as_deref().filter(|_| !self.is_ping());
+        repeats.map_or(&NONE, Endpoint::schedule)
+    }
+
+    /// A ping asks once, and changes nobody's health: whoever asked decides.
+    pub(crate) fn is_ping(&self) -> bool {
+        self.job.message.details.ping
     }
 
     /// The attempt as it goes into the history; the answer moves into it.

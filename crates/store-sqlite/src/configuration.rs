@@ -106,6 +106,10 @@ impl Configuration for Sqlite {
             .await
     }
 
+    async fn contracts_in_use(&self) -> StoreResult<Vec<(OrganizationId, Option<String>)>> {
+        self.readers.run(application::contracts_in_use).await
+    }
+
     async fn event_type(
         &self,
         org: &OrganizationId,

@@ -64,6 +64,10 @@ pub trait Configuration: Send + Sync {
         keys: Vec<EndpointKey>,
     ) -> StoreResult<BTreeMap<EndpointKey, EndpointId>>;
 
+    /// Each organization with each contract its live applications name (`None`: none is named).
+    /// Reads all applications; for the start of a server.
+    async fn contracts_in_use(&self) -> StoreResult<Vec<(OrganizationId, Option<String>)>>;
+
     async fn event_type(
         &self,
         org: &OrganizationId,

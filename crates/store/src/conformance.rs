@@ -124,6 +124,7 @@ macro_rules! conformance {
                 event_types_are_listed_by_name
                 an_answer_is_remembered_with_the_changes
                 an_id_nobody_has_finds_nothing
+                contracts_in_use_are_those_of_live_applications
             }
             endpoints {
                 an_endpoint_is_kept_as_it_was_given

@@ -49,7 +49,7 @@ pub(super) fn endpoint_ref(text: &str) -> Option<EndpointRef> {
     }
 }
 
-fn out(api: &ApiState, endpoint: &OpenEndpoint) -> EndpointOut {
+pub(super) fn out(api: &ApiState, endpoint: &OpenEndpoint) -> EndpointOut {
     EndpointOut::new(endpoint, api.fingerprints())
 }
 

@@ -7,6 +7,8 @@
 mod applications;
 mod attempts;
 mod auth;
+mod contracts;
+mod endpoint_health;
 mod endpoints;
 mod event_types;
 mod fallback;

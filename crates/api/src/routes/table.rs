@@ -8,7 +8,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::{
-    applications, attempts, auth, endpoints, event_types, fallback, health, messages, secrets,
+    applications, attempts, auth, contracts, endpoint_health, endpoints, event_types, fallback,
+    health, messages, secrets,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -55,6 +56,11 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
         ),
         routes!(endpoints::stats),
         routes!(endpoints::send_example),
+        routes!(endpoint_health::ping),
+        routes!(endpoint_health::activate),
+        routes!(endpoint_health::deactivate),
+        routes!(contracts::list),
+        routes!(contracts::find),
         routes!(event_types::list, event_types::create),
         routes!(
             event_types::find,

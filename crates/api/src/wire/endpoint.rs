@@ -1,5 +1,6 @@
 //! Endpoints on the wire.
 
+mod action;
 mod auth;
 mod out;
 mod secret;
@@ -13,6 +14,7 @@ use watchfire_domain::secret::SecretText;
 use watchfire_engine::service::Edit;
 use watchfire_engine::service::endpoints::{EndpointInput, EndpointPatch, Extras};
 
+pub(crate) use self::action::{ActivationOut, DeactivateIn};
 pub(crate) use self::auth::AuthIn;
 pub(crate) use self::out::{EndpointOut, EndpointStats};
 pub(crate) use self::secret::{

@@ -93,6 +93,7 @@ impl<'a> MessageIn<'a> {
             raw_body: self
                 .transformations_params
                 .and_then(TransformationsParams::into_raw_body),
+            ping: false,
         };
         Ok((input, payload))
     }

@@ -4,6 +4,7 @@
 pub(crate) mod application;
 pub(crate) mod attempt;
 pub(crate) mod auth;
+pub(crate) mod contract;
 pub(crate) mod endpoint;
 pub(crate) mod event_type;
 pub(crate) mod field;

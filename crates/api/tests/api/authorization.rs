@@ -17,6 +17,8 @@ const PER_ORGANIZATION: &[&str] = &[
     "GET /app",
     "POST /app",
     "PUT /app/{app_id}",
+    "GET /contract",
+    "GET /contract/{contract_name}",
     "GET /event-type",
     "POST /event-type",
     "PUT /event-type/{event_type_name}",
@@ -25,7 +27,12 @@ const PER_ORGANIZATION: &[&str] = &[
 
 /// Routes that a token for another application of the organization may ask. The list may only
 /// shrink.
-const READ_BY_ALL: &[&str] = &["GET /event-type", "GET /event-type/{event_type_name}"];
+const READ_BY_ALL: &[&str] = &[
+    "GET /contract",
+    "GET /contract/{contract_name}",
+    "GET /event-type",
+    "GET /event-type/{event_type_name}",
+];
 
 /// All routes of the document, such as `GET /app/{app_id}`.
 pub(crate) fn routes() -> Vec<String> {
@@ -86,6 +93,7 @@ impl World {
             .replace("{msg_id}", &self.message)
             .replace("{attempt_id}", &self.attempt)
             .replace("{event_type_name}", "victims")
+            .replace("{contract_name}", "dfend")
     }
 
     /// Asks every route, and answers those whose status is not among the expected.

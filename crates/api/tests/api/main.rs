@@ -4,7 +4,9 @@
 mod applications;
 mod attempts;
 mod authorization;
+mod contracts;
 mod document;
+mod endpoint_health;
 mod endpoints;
 mod event_types;
 mod harness;

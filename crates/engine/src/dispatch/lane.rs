@@ -15,6 +15,8 @@ use super::{Job, LaneGate, Terms};
 #[derive(Debug)]
 pub(super) struct Lane {
     app: AppKey,
+    /// They pass a closed gate.
+    pings: VecDeque<Job>,
     urgent: VecDeque<Job>,
     ordinary: VecDeque<Job>,
     /// Records with a delivery queued or in flight, and the later ones that wait for it.
@@ -36,6 +38,7 @@ impl Lane {
     pub(super) fn new(app: AppKey) -> Self {
         Self {
             app,
+            pings: VecDeque::new(),
             urgent: VecDeque::new(),
             ordinary: VecDeque::new(),
             records: HashMap::new(),
@@ -57,7 +60,7 @@ impl Lane {
             self.app, job.delivery.app,
             "an endpoint has one application"
         );
-        if self.gate != LaneGate::Open {
+        if self.gate != LaneGate::Open && !job.is_ping() {
             return Some(OwedReason::Held);
         }
         if job.record.is_some() && self.owes {
@@ -80,6 +83,9 @@ impl Lane {
     }
 
     fn queue(&mut self, job: Job) {
+        if job.is_ping() {
+            return self.pings.push_back(job);
+        }
         match job.message.urgency {
             Urgency::Urgent => self.urgent.push_back(job),
             Urgency::Ordinary => self.ordinary.push_back(job),
@@ -87,7 +93,7 @@ impl Lane {
     }
 
     pub(super) fn queued(&self) -> usize {
-        self.urgent.len() + self.ordinary.len() + self.waiting
+        self.pings.len() + self.urgent.len() + self.ordinary.len() + self.waiting
     }
 
     pub(super) fn running(&self) -> usize {
@@ -108,7 +114,8 @@ impl Lane {
             LaneGate::Probe => 1,
             LaneGate::Closed => 0,
         };
-        self.running < places && !(self.urgent.is_empty() && self.ordinary.is_empty())
+        let gated = self.running < places && !(self.urgent.is_empty() && self.ordinary.is_empty());
+        gated || (self.running < places.max(1) && !self.pings.is_empty())
     }
 
     pub(super) fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -126,8 +133,9 @@ impl Lane {
             return None;
         }
         let job = self
-            .urgent
+            .pings
             .pop_front()
+            .or_else(|| self.urgent.pop_front())
             .or_else(|| self.ordinary.pop_front())?;
         self.running += 1;
         self.rate.take(now);
@@ -176,7 +184,7 @@ impl Lane {
     pub(super) fn take_fresh_below(&mut self, seq: Seq) -> Vec<Job> {
         let old = |job: &Job| job.is_fresh() && job.delivery.seq < seq;
         let mut taken = Vec::new();
-        for queue in [&mut self.urgent, &mut self.ordinary] {
+        for queue in [&mut self.pings, &mut self.urgent, &mut self.ordinary] {
             if queue.iter().any(old) {
                 let (out, stay): (VecDeque<_>, _) = queue.drain(..).partition(old);
                 *queue = stay;
@@ -192,6 +200,13 @@ impl Lane {
 
     /// Everything that is not in flight, with what waits behind it.
     pub(super) fn take_all(&mut self) -> Vec<Job> {
+        let pings: Vec<_> = self.pings.drain(..).collect();
+        self.drop_leases(&pings);
+        [pings, self.take_gated()].concat()
+    }
+
+    /// Like [`Lane::take_all`], but for pings.
+    pub(super) fn take_gated(&mut self) -> Vec<Job> {
         let mut jobs: Vec<_> = self
             .urgent
             .drain(..)

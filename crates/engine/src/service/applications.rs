@@ -10,6 +10,7 @@ use watchfire_store::{
 };
 
 use super::check::Faults;
+use super::event_types::following;
 use super::{Edit, Error, Existing, Put, Repeatable, Result, UPDATE_TRIES_MAX};
 use crate::{Engine, Snapshot};
 
@@ -106,10 +107,24 @@ pub async fn create(
         org: org.clone(),
         application: application.clone(),
     };
-    engine
-        .apply(remember.into_iter().chain([create]).collect())
-        .await?;
+    let mut changes: Vec<_> = remember.into_iter().chain([create]).collect();
+    changes.extend(event_types(engine, org, &application).await?);
+    engine.apply(changes).await?;
     Ok(application)
+}
+
+/// What makes the event types of an application's contract known in its organization.
+async fn event_types(
+    engine: &Engine,
+    org: &OrganizationId,
+    application: &Application,
+) -> Result<Vec<Change>> {
+    let named = application.settings.contract.as_deref();
+    let name = named.unwrap_or(&engine.config().default_contract);
+    match engine.contracts().contract(name) {
+        Some(contract) => following(engine, org, contract).await,
+        None => Ok(Vec::new()),
+    }
 }
 
 pub async fn list(
@@ -184,13 +199,18 @@ pub async fn patch(
     for _ in 0..UPDATE_TRIES_MAX {
         let stored = engine.store().application(org, reference).await?;
         let stored = stored.ok_or(Error::NotFound)?;
+        let contract = stored.application.settings.contract.clone();
         let application = patch.clone().applied_to(stored.application, engine)?;
         let update = Change::UpdateApplication {
             key: stored.key,
             revision: stored.revision,
             application: application.clone(),
         };
-        match engine.apply(vec![update]).await.map_err(Error::from) {
+        let mut changes = vec![update];
+        if application.settings.contract != contract {
+            changes.extend(event_types(engine, org, &application).await?);
+        }
+        match engine.apply(changes).await.map_err(Error::from) {
             Ok(()) => return Ok(application),
             Err(Error::Contended) => contended = Error::Contended,
             Err(error) => return Err(error),

@@ -3,6 +3,7 @@
 mod input;
 mod secrets;
 
+use watchfire_contracts::manifest::PingOn;
 use watchfire_domain::endpoint::{Identity, Secrets, Settings};
 use watchfire_domain::filter::Subscription;
 use watchfire_domain::health::{Health, State};
@@ -13,7 +14,7 @@ use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoi
 pub use self::input::{EndpointInput, EndpointPatch, Extras};
 pub use self::secrets::{Rotation, headers, patch_headers, put_headers, rotate, secret};
 use super::check::Faults;
-use super::{Edit, Error, Put, Repeatable, Result, UPDATE_TRIES_MAX};
+use super::{Edit, Error, Put, Repeatable, Result, UPDATE_TRIES_MAX, health};
 use crate::{Engine, Snapshot};
 
 /// An endpoint with its secrets open, for whoever may see part of them.
@@ -57,6 +58,13 @@ pub async fn create(
     engine
         .apply(remember.into_iter().chain([create]).collect())
         .await?;
+    health::ping_saved(
+        engine,
+        app,
+        made.stored.endpoint.identity.id,
+        PingOn::Create,
+    )
+    .await;
     Ok(made)
 }
 
@@ -201,14 +209,18 @@ pub async fn patch(
             changes.push(Change::SetHealth { key, health });
         }
         match engine.apply(changes).await.map_err(Error::from) {
-            Ok(()) => return Ok(new),
+            Ok(()) => {
+                let id = new.stored.endpoint.identity.id;
+                health::ping_saved(engine, app, id, PingOn::Edit).await;
+                return Ok(new);
+            }
             Err(Error::Contended) if tries < UPDATE_TRIES_MAX => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-fn update(
+pub(super) fn update(
     engine: &Engine,
     key: watchfire_store::EndpointKey,
     revision: i64,

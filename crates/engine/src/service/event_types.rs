@@ -1,6 +1,7 @@
 //! Event types: the names messages and subscriptions use.
 
 use watchfire_contracts::schema::check_schema;
+use watchfire_contracts::{Contract, contract};
 use watchfire_domain::id::{EventType, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_store::{Change, EventTypeRecord, EventTypeSettings, Order, Range};
@@ -101,6 +102,78 @@ fn blank(name: EventType, engine: &Engine) -> EventTypeRecord {
         archived: false,
         settings: EventTypeSettings::default(),
     }
+}
+
+/// What brings an organization's event types up to a contract's: those it lists are created, and
+/// those that came from it follow it. What people made or archived stays as they left it.
+pub(super) async fn following(
+    engine: &Engine,
+    org: &OrganizationId,
+    contract: &Contract,
+) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for listed in contract.event_types() {
+        let Ok(name) = listed.name.parse::<EventType>() else {
+            continue;
+        };
+        let stored = engine.store().event_type(org, &name).await?;
+        let old = stored.clone().unwrap_or_else(|| blank(name, engine));
+        let is_ours = old.settings.contract.as_deref() == Some(contract.name());
+        if stored.is_some() && !is_ours {
+            continue;
+        }
+        let settings = EventTypeSettings {
+            feature_flag: old.settings.feature_flag.clone(),
+            ..listed_settings(contract, listed)
+        };
+        if stored.is_none() || settings != old.settings {
+            let event_type = EventTypeRecord {
+                settings,
+                updated_at: engine.clock().now(),
+                ..old
+            };
+            changes.push(Change::PutEventType {
+                org: org.clone(),
+                event_type,
+            });
+        }
+    }
+    Ok(changes)
+}
+
+fn listed_settings(contract: &Contract, listed: &contract::EventType) -> EventTypeSettings {
+    let mut schema = listed.schema.clone();
+    if let (Some(members), Ok(sample)) = (
+        schema.as_object_mut(),
+        serde_json::from_str::<serde_json::Value>(&listed.sample),
+    ) {
+        members.insert("examples".to_owned(), serde_json::json!([sample]));
+    }
+    EventTypeSettings {
+        description: listed.about.description.clone(),
+        deprecated: listed.about.deprecated,
+        feature_flag: None,
+        group_name: listed.about.group.clone(),
+        schemas: Some(serde_json::json!({ listed.about.version.to_string(): schema })),
+        contract: Some(contract.name().to_owned()),
+    }
+}
+
+/// Brings the event types of all organizations up to the contracts their applications name: a new
+/// version of the server, or a changed folder, may say something else than the last.
+pub(crate) async fn follow_contracts(engine: &Engine) -> Result<()> {
+    for (org, name) in engine.store().contracts_in_use().await? {
+        let name = name.unwrap_or_else(|| engine.config().default_contract.clone());
+        let Some(contract) = engine.contracts().contract(&name) else {
+            continue;
+        };
+        let changes = following(engine, &org, contract).await?;
+        if !changes.is_empty() {
+            tracing::info!(%org, contract = name, changed = changes.len(), "event types follow their contract");
+            engine.apply(changes).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Which event types a reader may see.

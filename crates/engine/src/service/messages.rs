@@ -8,7 +8,7 @@ use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, RawBody, Urgency};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{EndpointRef, MessageFilter, MessageRef, Range, StoredMessage};
+use watchfire_store::{EndpointKey, EndpointRef, MessageFilter, MessageRef, Range, StoredMessage};
 
 use super::check::{Faults, deduplicated};
 use super::{Error, Once, Result};
@@ -29,6 +29,8 @@ pub struct MessageInput {
     /// The default retention if absent.
     pub payload_retention: Option<Duration>,
     pub raw_body: Option<RawBody>,
+    /// It only asks an endpoint whether it works.
+    pub ping: bool,
 }
 
 impl MessageInput {
@@ -44,6 +46,7 @@ impl MessageInput {
             deliver_at: None,
             payload_retention: None,
             raw_body: None,
+            ping: false,
         }
     }
 
@@ -93,6 +96,7 @@ impl MessageInput {
                 deliver_at: self.deliver_at,
                 payload_expires_at: self.payload_retention.map(|retention| now + retention),
                 schema_faults: Vec::new(),
+                ping: self.ping,
             },
             remember: None,
             audience,
@@ -213,6 +217,19 @@ pub async fn send_example(
     let stored = engine.store().endpoint(app.stored.key, reference).await?;
     let endpoint = stored.ok_or(Error::NotFound)?.key;
     let input = example_of(engine, app, event_type).await?;
+    accept(engine, app, input, Audience::Only(endpoint), once).await
+}
+
+/// Asks one endpoint whether it works, in the words of its contract.
+pub(super) async fn ping(
+    engine: &Engine,
+    app: &Arc<Snapshot>,
+    endpoint: EndpointKey,
+    once: Option<Once>,
+) -> Result<Arc<Message>> {
+    let event_type = PING.parse().expect("a valid name");
+    let mut input = example_of(engine, app, event_type).await?;
+    input.ping = true;
     accept(engine, app, input, Audience::Only(endpoint), once).await
 }
 

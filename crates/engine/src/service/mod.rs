@@ -16,6 +16,7 @@ pub mod endpoints;
 mod error;
 pub mod event_types;
 pub mod headers;
+pub mod health;
 pub mod messages;
 mod once;
 pub mod recover;

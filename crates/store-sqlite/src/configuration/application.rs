@@ -137,6 +137,21 @@ pub(super) fn list(
     Ok(applications)
 }
 
+pub(super) fn contracts_in_use(
+    connection: &Connection,
+) -> FaultResult<Vec<(OrganizationId, Option<String>)>> {
+    let sql = "SELECT DISTINCT org, settings ->> '$.contract' AS contract FROM application \
+         WHERE deleted_at IS NULL ORDER BY 1, 2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut used = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut columns = Columns::of(row, "application");
+        used.push((columns.parsed("org")?, columns.get("contract")?));
+    }
+    Ok(used)
+}
+
 fn first(
     connection: &Connection,
     sql: &str,

@@ -61,6 +61,7 @@ pub async fn everything_a_message_can_have_is_kept(store: Arc<dyn Store>) {
             deliver_at: Some(at(5)),
             payload_expires_at: Some(at(500)),
             schema_faults: vec!["/id is missing".to_owned()],
+            ping: true,
         };
     });
     world.accept(new.clone()).await;

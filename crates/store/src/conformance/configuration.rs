@@ -403,3 +403,21 @@ pub async fn an_id_nobody_has_finds_nothing(store: Arc<dyn Store>) {
         None
     );
 }
+
+pub async fn contracts_in_use_are_those_of_live_applications(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 0).await;
+    let mut named = world.application(None);
+    named.settings.contract = Some("dfend".to_owned());
+    let mut also = world.application(None);
+    also.settings.contract = Some("dfend".to_owned());
+    let mut gone = world.application(None);
+    gone.settings.contract = Some("defguard".to_owned());
+    let all = [&named, &also, &gone].map(|application| create(&world, application));
+    world.store.apply(all.to_vec()).await.expect("apply");
+    let key = application(&world, gone.id).await.expect("it exists").key;
+    let delete = Change::DeleteApplication { key, now: at(1) };
+    world.store.apply(vec![delete]).await.expect("apply");
+    let used = world.store.contracts_in_use().await.expect("read them");
+    let org = world.org.clone();
+    assert_eq!(used, [(org.clone(), None), (org, Some("dfend".to_owned()))]);
+}
