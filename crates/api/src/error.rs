@@ -323,4 +323,33 @@ mod tests {
             assert_eq!(code.retry_after().is_some(), temporary, "{code:?}");
         }
     }
+
+    fn check(error: service::Error, status: StatusCode, retry_after: Option<&str>) {
+        let response = ApiError::from(error).into_response();
+        assert_eq!(response.status(), status);
+        let after = response.headers().get(header::RETRY_AFTER);
+        assert_eq!(
+            after.map(|value| value.to_str().expect("text")),
+            retry_after
+        );
+    }
+
+    #[test]
+    fn a_database_that_can_t_be_written_is_not_the_caller_s_fault() {
+        let unavailable = || StoreError::Unavailable("gone".into());
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        check(StoreError::Full.into(), status, Some("30"));
+        check(unavailable().into(), status, Some("1"));
+        check(StoreError::Fenced.into(), status, Some("1"));
+        check(StoreError::Closed.into(), status, Some("1"));
+        check(service::Error::Overloaded, status, Some("1"));
+        check(service::Error::Stopping, status, Some("1"));
+        let unreadable = StoreError::Inconsistent {
+            table: "message",
+            column: "details",
+            row: "7".into(),
+            source: "not JSON".into(),
+        };
+        check(unreadable.into(), StatusCode::INTERNAL_SERVER_ERROR, None);
+    }
 }

@@ -73,3 +73,40 @@ fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     tracing::error!(panic = message, "a request ended in a panic");
     ApiError::from(Code::ServerError).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn panics() {
+        panic!("the secret is swordfish");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request_and_says_nothing_of_its_cause() {
+        let routes: Router = Router::new().route("/", get(panics));
+        let routes = routes.layer(CatchPanicLayer::custom(after_panic));
+        for _ in 0..2 {
+            let response = routes.clone().oneshot(Request::new(Body::empty())).await;
+            let response = response.expect("infallible");
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .expect("read")
+                .to_bytes();
+            let text = String::from_utf8(body.to_vec()).expect("text");
+            assert_eq!(
+                text,
+                r#"{"code":"server_error","detail":"Internal Server Error"}"#
+            );
+        }
+    }
+}
