@@ -38,9 +38,10 @@ impl OwedIndex {
         let Some(due_at) = due_at else {
             return;
         };
-        if self.known.lock().advance(endpoint, app, due_at) {
-            self.wake.notify_one();
-        }
+        self.known.lock().advance(endpoint, app, due_at);
+        // Also if an earlier instant is known: it may have passed while the lane had no room or
+        // its gate was closed, and nobody else would wake the loop for it.
+        self.wake.notify_one();
     }
 
     /// A delivery of this endpoint was settled. A later one of its record may be due now; its lane

@@ -20,9 +20,8 @@ impl Timers {
         self.by_time.insert((at, endpoint));
     }
 
-    /// Looks at an endpoint then, unless it is to be looked at earlier. Says whether that changed
-    /// anything.
-    pub(crate) fn advance(&mut self, endpoint: EndpointKey, app: AppKey, at: Timestamp) -> bool {
+    /// Looks at an endpoint then, unless it is to be looked at earlier.
+    pub(crate) fn advance(&mut self, endpoint: EndpointKey, app: AppKey, at: Timestamp) {
         let earlier = self
             .by_endpoint
             .get(&endpoint)
@@ -30,7 +29,6 @@ impl Timers {
         if earlier {
             self.set(endpoint, app, at);
         }
-        earlier
     }
 
     pub(crate) fn clear(&mut self, endpoint: EndpointKey) {
@@ -72,11 +70,15 @@ mod tests {
         let at = Timestamp::from_unix_seconds;
         let (one, two, app) = (EndpointKey(1), EndpointKey(2), AppKey(1));
         let mut timers = Timers::default();
-        assert!(timers.advance(one, app, at(10)));
-        assert!(!timers.advance(one, app, at(20)), "the earlier one stays");
-        assert!(timers.advance(two, app, at(5)));
+        timers.advance(one, app, at(10));
+        timers.advance(one, app, at(20));
+        timers.advance(two, app, at(5));
         assert_eq!(timers.due(at(4)), []);
-        assert_eq!(timers.due(at(10)), [(two, app), (one, app)]);
+        assert_eq!(
+            timers.due(at(10)),
+            [(two, app), (one, app)],
+            "the earlier one stays"
+        );
         assert_eq!(timers.next_after(at(5)), Some(at(10)));
         timers.set(one, app, at(30));
         assert_eq!(timers.due(at(10)), [(two, app)]);
