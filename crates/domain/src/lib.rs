@@ -29,5 +29,6 @@ pub mod limit;
 pub mod message;
 pub mod outcome;
 pub mod retry;
+pub mod scope;
 pub mod secret;
 pub mod time;

@@ -186,6 +186,15 @@ limits! {
     PING_WAIT: Time = Duration::from_secs(20);
     /// Applications whose endpoints are kept ready in memory.
     CACHED_APPLICATIONS_MAX: Count = 2_000;
+    /// API keys of one owner: the organization itself, or one of its applications.
+    API_KEYS_PER_OWNER_MAX: Count = 100;
+    /// API keys that are kept ready in memory.
+    CACHED_API_KEYS_MAX: Count = 10_000;
+    /// After this long an API key is read again: what another node changed counts then. A change
+    /// on the same node counts at once.
+    CACHED_API_KEY_AGE_MAX: Time = Duration::from_secs(5);
+    /// Time between two notes of an API key's last use: reading must not become writing.
+    API_KEY_USE_INTERVAL: Time = Duration::from_mins(1);
     /// Connections to our API.
     API_CONNECTIONS_MAX: Count = 8_192;
 }

@@ -183,6 +183,9 @@ fn touched_by(change: &Change) -> Option<Touched> {
         Change::CreateEventType { .. }
         | Change::PutEventType { .. }
         | Change::DeleteEventType { .. }
+        | Change::CreateApiKey { .. }
+        | Change::RevokeApiKey { .. }
+        | Change::NoteApiKeyUse { .. }
         | Change::Remember { .. } => None,
     }
 }

@@ -21,9 +21,10 @@ use crate::catalog::Snapshot;
 use crate::dispatch::Bounds;
 use crate::event::Event;
 use crate::inner::Inner;
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
-use crate::{owed, record, recover, service, upkeep};
+use crate::{apply, owed, record, recover, service, upkeep};
 
 /// How long a stop waits for the store after the attempts have ended.
 const WRITE_GRACE: Duration = Duration::from_secs(5);
@@ -138,14 +139,10 @@ impl Engine {
             .map(|target| target.url().to_owned())
     }
 
-    /// Applies changes; this node sees them before it returns.
+    /// Applies changes; this node sees them before it returns. Carried out whole even if the
+    /// caller goes away.
     pub async fn apply(&self, changes: Vec<Change>) -> Result<(), ApplyError> {
-        let endpoints: Vec<_> = changes.iter().filter_map(changed_endpoint).collect();
-        self.inner.catalog.apply(changes).await?;
-        for endpoint in endpoints {
-            self.inner.endpoint_changed(endpoint).await;
-        }
-        Ok(())
+        apply::to_the_end(Arc::clone(&self.inner), changes).await
     }
 
     pub async fn application(
@@ -154,6 +151,10 @@ impl Engine {
         reference: &ApplicationRef,
     ) -> StoreResult<Option<Arc<Snapshot>>> {
         self.inner.catalog.by_ref(org, reference).await
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
     }
 
     pub async fn application_by_key(&self, key: AppKey) -> StoreResult<Option<Arc<Snapshot>>> {
@@ -204,26 +205,11 @@ impl Engine {
         self.inner.spill_everything();
         let written = tokio::time::timeout(WRITE_GRACE, self.inner.everything_is_recorded()).await;
         if written.is_ok() {
+            upkeep::note_key_uses(&self.inner).await;
             upkeep::save_checkpoint(&self.inner).await;
         } else {
             tracing::warn!("the store did not take the last outcomes; they will be made up for");
         }
         self.tasks.lock().await.shutdown().await;
-    }
-}
-
-fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
-    match change {
-        Change::UpdateEndpoint { key, .. }
-        | Change::DeleteEndpoint { key, .. }
-        | Change::SetHealth { key, .. } => Some(*key),
-        Change::CreateApplication { .. }
-        | Change::UpdateApplication { .. }
-        | Change::DeleteApplication { .. }
-        | Change::CreateEndpoint { .. }
-        | Change::CreateEventType { .. }
-        | Change::PutEventType { .. }
-        | Change::DeleteEventType { .. }
-        | Change::Remember { .. } => None,
     }
 }

@@ -22,6 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::{Config, Parts};
 use crate::event::Event;
 use crate::health_watch::HealthWatch;
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::owed::OwedIndex;
 use crate::record::Entry;
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) vault: Arc<Vault>,
     pub(crate) contracts: Arc<Contracts>,
     pub(crate) catalog: Catalog,
+    pub(crate) keyring: Keyring,
     pub(crate) owed: OwedIndex,
     pub(crate) health: HealthWatch,
     pub(crate) metrics: Metrics,
@@ -75,6 +77,7 @@ impl Inner {
     ) -> Self {
         Self {
             catalog: Catalog::new(&parts, &config),
+            keyring: Keyring::new(Arc::clone(&parts.store)),
             store: parts.store,
             transport: parts.transport,
             policy: parts.policy,

@@ -12,6 +12,7 @@
 //!   tells the others.
 //! - `owed` brings back what is due; `recover` brings back what the last run left; `upkeep` moves
 //!   the checkpoint and removes what has outlived its retention.
+//! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
 //! - `service` is what the API and the dashboard call.
 //!
 //! # What this crate must never do
@@ -22,6 +23,7 @@
 //! Start reading at `dispatch`, then `record`.
 
 mod accept;
+mod apply;
 mod catalog;
 mod dispatch;
 mod endpoint;
@@ -29,6 +31,7 @@ mod engine;
 mod event;
 mod health_watch;
 mod inner;
+mod keyring;
 mod metrics;
 mod owed;
 mod record;

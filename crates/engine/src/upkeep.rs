@@ -1,4 +1,5 @@
-//! What is done every second: the checkpoint follows, laggards are spilled, retention removes.
+//! What is done every second: the checkpoint follows, laggards are spilled, uses of API keys are
+//! noted, retention removes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(crate) async fn upkeep_loop(inner: Arc<Inner>) {
     for round in 0u32.. {
         tokio::time::sleep(ROUND).await;
         saved = follow_checkpoint(&inner, saved).await;
+        note_key_uses(&inner).await;
         if round % SLOW_ROUNDS == 0 {
             inner.shared.lock().dispatcher.sweep();
             beat(&inner).await;
@@ -65,6 +67,22 @@ async fn follow_checkpoint(inner: &Arc<Inner>, saved: Seq) -> Seq {
 /// Stores the checkpoint at the end of a clean stop, so that the next start reads nothing.
 pub(crate) async fn save_checkpoint(inner: &Arc<Inner>) {
     follow_checkpoint(inner, Seq(0)).await;
+}
+
+/// Stores when API keys were last used.
+pub(crate) async fn note_key_uses(inner: &Arc<Inner>) {
+    let mut uses = inner.keyring.take_uses();
+    while !uses.is_empty() {
+        let rest = uses.split_off(uses.len().min(limit::COMMIT_ROWS_MAX));
+        if let Err(error) = inner.apply(uses).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "uses of API keys were not noted"
+            );
+            return;
+        }
+        uses = rest;
+    }
 }
 
 async fn beat(inner: &Inner) {

@@ -3,9 +3,13 @@
 //! What may not be read back (signing keys, credentials, custom headers) is sealed with
 //! `XChaCha20-Poly1305` before it reaches a store. The endpoint's id is authenticated with it, so a
 //! sealed blob moved to another row does not open.
+//!
+//! What only has to be recognized (API keys) is not stored at all, but its keyed hash: without the
+//! vault's key, a stolen database does not even allow guesses to be checked.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use ring::hmac;
 use watchfire_domain::ambient::Entropy;
 use watchfire_domain::endpoint::Secrets;
 use watchfire_domain::id::EndpointId;
@@ -19,6 +23,7 @@ const NONCE_BYTES: usize = 24;
 /// The key that seals secrets.
 pub struct Vault {
     cipher: XChaCha20Poly1305,
+    hashing: hmac::Key,
 }
 
 /// A sealed blob did not open: another key, another row, or damage.
@@ -32,7 +37,20 @@ impl Vault {
     pub fn new(key: &[u8; 32]) -> Self {
         Self {
             cipher: XChaCha20Poly1305::new(key.into()),
+            hashing: hashing_key(key),
         }
+    }
+
+    /// The keyed hash of a credential.
+    pub fn hash(&self, credential: &[u8]) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&self.hashing, credential).as_ref());
+        hash
+    }
+
+    /// Whether `hash` is the credential's; takes the same time wherever they differ.
+    pub fn is_hash_of(&self, hash: &[u8; 32], credential: &[u8]) -> bool {
+        hmac::verify(&self.hashing, credential, hash).is_ok()
     }
 
     /// Seals an endpoint's secrets for storage.
@@ -88,6 +106,13 @@ impl Vault {
     }
 }
 
+/// A key of its own, so that hashes say nothing about what is sealed.
+fn hashing_key(key: &[u8; 32]) -> hmac::Key {
+    let root = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let derived = hmac::sign(&root, b"watchfire hashes of credentials");
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+}
+
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Vault")
@@ -123,6 +148,20 @@ mod tests {
         assert_eq!(vault.open(mine, &sealed).expect("its own"), secrets);
         assert!(vault.open(other, &sealed).is_err());
         assert!(Vault::new(&[2; 32]).open(mine, &sealed).is_err());
+    }
+
+    #[test]
+    fn a_hash_is_one_credentials_under_one_key() {
+        let vault = Vault::new(&[1; 32]);
+        let hash = vault.hash(b"credential");
+        assert!(vault.is_hash_of(&hash, b"credential"));
+        assert!(!vault.is_hash_of(&hash, b"another"));
+        assert!(!Vault::new(&[2; 32]).is_hash_of(&hash, b"credential"));
+        for place in 0..32 {
+            let mut changed = hash;
+            changed[place] ^= 1;
+            assert!(!vault.is_hash_of(&changed, b"credential"), "byte {place}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Applications, endpoints and event types.
 
+mod api_key;
 mod application;
 mod endpoint;
 mod event_type;
@@ -158,6 +159,9 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
         Change::CreateEventType { org, event_type } => event_type::create(tx, org, event_type),
         Change::PutEventType { org, event_type } => event_type::put(tx, org, event_type),
         Change::DeleteEventType { org, name } => event_type::delete(tx, org, name),
+        Change::CreateApiKey { key } => api_key::create(tx, key),
+        Change::RevokeApiKey { org, id } => api_key::revoke(tx, org, *id),
+        Change::NoteApiKeyUse { id, at } => Ok(api_key::note_use(tx, *id, *at)?),
         Change::Remember { answer, now } => match remembered(tx.connection(), &answer.key, *now)? {
             Some(before) => Err(Conflict::Repeated(before).into()),
             None => Ok(remember(tx, answer)?),

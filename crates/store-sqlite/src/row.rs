@@ -57,6 +57,11 @@ impl<'r> Columns<'r> {
         self.get(column).map(Ksuid::from_bytes)
     }
 
+    pub(crate) fn ksuid_if(&mut self, column: &'static str) -> FaultResult<Option<Ksuid>> {
+        let bytes: Option<_> = self.get(column)?;
+        Ok(bytes.map(Ksuid::from_bytes))
+    }
+
     pub(crate) fn code<C: Code>(&mut self, column: &'static str) -> FaultResult<C> {
         let code: i64 = self.get(column)?;
         C::from_code(code).ok_or_else(|| self.unreadable(column, UnknownCode(code)))

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use watchfire_domain::endpoint::{Identity, Settings};
 use watchfire_domain::health::Health;
-use watchfire_domain::id::{ApplicationId, EndpointId, EventType, OrganizationId, Uid};
+use watchfire_domain::id::{ApplicationId, EndpointId, EventType, KeyId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
 
+use crate::credentials::ApiKey;
 use crate::keys::{AppKey, EndpointKey};
 use crate::ledger::Remembered;
 use crate::{StoreError, StoreResult};
@@ -96,7 +97,7 @@ pub enum Change {
         revision: i64,
         application: Application,
     },
-    /// Its id and uid are free at once; its rows are removed by retention.
+    /// Its id and uid are free and its API keys gone at once; its rows are removed by retention.
     DeleteApplication {
         key: AppKey,
         now: Timestamp,
@@ -136,6 +137,20 @@ pub enum Change {
     DeleteEventType {
         org: OrganizationId,
         name: EventType,
+    },
+    /// Refused with [`Conflict::Missing`] if its application is not the organization's.
+    CreateApiKey {
+        key: ApiKey,
+    },
+    /// It is gone at once. A key of another organization is [`Conflict::Missing`].
+    RevokeApiKey {
+        org: OrganizationId,
+        id: KeyId,
+    },
+    /// Moves the last use forward. One that was revoked meanwhile is passed over.
+    NoteApiKeyUse {
+        id: KeyId,
+        at: Timestamp,
     },
     /// Refused with [`Conflict::Repeated`] if the key is remembered at `now`.
     Remember {
@@ -291,6 +306,8 @@ pub enum Conflict {
     EndpointUid,
     #[error("the application has as many endpoints as it may")]
     EndpointLimit,
+    #[error("the owner has as many API keys as it may")]
+    ApiKeyLimit,
     #[error("an event type with this name exists")]
     EventTypeExists,
     /// Somebody else changed it since it was read.

@@ -14,6 +14,7 @@ pub mod append;
 pub mod attempted;
 pub mod claim;
 pub mod configuration;
+pub mod credentials;
 pub mod endpoints;
 pub mod history;
 pub mod order;
@@ -126,6 +127,16 @@ macro_rules! conformance {
                 an_id_nobody_has_finds_nothing
                 contracts_in_use_are_those_of_live_applications
             }
+            credentials {
+                a_key_is_kept_as_it_was_given
+                a_revoked_key_is_gone
+                another_organization_cannot_revoke_a_key
+                a_key_belongs_to_an_application_of_its_organization
+                a_deleted_application_takes_its_keys_along
+                keys_are_listed_both_ways
+                an_owner_has_a_limited_number_of_keys
+                the_last_use_only_moves_forward
+            }
             endpoints {
                 an_endpoint_is_kept_as_it_was_given
                 an_application_and_its_endpoint_are_created_in_one_list
@@ -208,6 +219,7 @@ mod tests {
             "configuration",
             include_str!("conformance/configuration.rs"),
         ),
+        ("credentials", include_str!("conformance/credentials.rs")),
         ("endpoints", include_str!("conformance/endpoints.rs")),
         ("history", include_str!("conformance/history.rs")),
         ("attempted", include_str!("conformance/attempted.rs")),

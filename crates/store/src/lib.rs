@@ -6,6 +6,7 @@
 //!   what waits while the last commit runs, so a back end commits once per call and needs no timer.
 //! - [`Configuration`]: applications, endpoints, event types. Changes come as a list that is
 //!   applied whole or not at all.
+//! - [`Credentials`]: API keys, by their hash.
 //! - [`History`]: lists for people, keyset-paged on indexes; nothing here grows with the history.
 //! - [`Nodes`]: who is running, hints that something changed, and clean-up.
 //!
@@ -25,6 +26,7 @@
 pub mod conformance;
 
 mod configuration;
+mod credentials;
 mod error;
 mod history;
 mod keys;
@@ -36,6 +38,7 @@ pub use configuration::{
     Endpoint, EndpointRef, EventTypeRecord, EventTypeSettings, Order, Range, StoredApplication,
     StoredEndpoint,
 };
+pub use credentials::{ApiKey, Credentials, StoredApiKey};
 pub use error::{StoreError, StoreResult};
 pub use history::{
     AttemptFilter, AttemptedMessage, DeliveryStatus, DeliveryView, EndpointCounts, History,
@@ -50,6 +53,6 @@ pub use ledger::{
 pub use nodes::{Epoch, Hint, Nodes, PruneOrder, Pruned};
 
 /// A whole database: what the engine and the API are handed.
-pub trait Store: Ledger + Configuration + History + Nodes {}
+pub trait Store: Ledger + Configuration + Credentials + History + Nodes {}
 
-impl<T: Ledger + Configuration + History + Nodes> Store for T {}
+impl<T: Ledger + Configuration + Credentials + History + Nodes> Store for T {}

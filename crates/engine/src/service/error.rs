@@ -85,6 +85,10 @@ impl From<Conflict> for Error {
                 of: "endpoints of an application",
                 max: limit::ENDPOINTS_PER_APPLICATION_MAX,
             },
+            Conflict::ApiKeyLimit => Self::LimitReached {
+                of: "API keys of one owner",
+                max: limit::API_KEYS_PER_OWNER_MAX,
+            },
             Conflict::Changed => Self::Contended,
             Conflict::Missing => Self::NotFound,
             Conflict::Repeated(remembered) => Self::Repeated(remembered),

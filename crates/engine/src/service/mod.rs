@@ -17,6 +17,7 @@ mod error;
 pub mod event_types;
 pub mod headers;
 pub mod health;
+pub mod keys;
 pub mod messages;
 mod once;
 pub mod recover;

@@ -6,7 +6,7 @@ use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, Application, ApplicationRef, Conflict, Range, StoredApplication};
 
-use super::{conflict_if_unique, json_text, page};
+use super::{api_key, conflict_if_unique, json_text, page};
 use crate::fault::{FaultResult, Refusal};
 use crate::row::Columns;
 use crate::writer::Tx;
@@ -60,7 +60,7 @@ fn changed_or_missing(tx: &Tx<'_>, key: AppKey) -> FaultResult<Conflict> {
     })
 }
 
-/// Marks it and its endpoints.
+/// Marks it and its endpoints, and revokes its keys.
 pub(super) fn delete(tx: &Tx<'_>, key: AppKey, now: Timestamp) -> Result<(), Refusal> {
     let sql = "UPDATE application SET deleted_at = ?2, revision = revision + 1 \
          WHERE key = ?1 AND deleted_at IS NULL";
@@ -70,7 +70,7 @@ pub(super) fn delete(tx: &Tx<'_>, key: AppKey, now: Timestamp) -> Result<(), Ref
     let sql = "UPDATE endpoint SET deleted_at = ?2, revision = revision + 1 \
          WHERE app = ?1 AND deleted_at IS NULL";
     tx.execute(sql, params![key.0, now.unix_micros()])?;
-    Ok(())
+    Ok(api_key::revoke_all_of(tx, key)?)
 }
 
 pub(super) fn find(

@@ -1,0 +1,53 @@
+//! Changes of the configuration, and what on this node must know of them before they are answered.
+
+use std::sync::Arc;
+
+use watchfire_store::{ApplyError, Change, EndpointKey, StoreError};
+
+use crate::inner::Inner;
+use crate::keyring::Stale;
+
+/// Applies changes in a task of their own: a caller that goes away in the middle must not leave
+/// caches behind that know less than the store.
+pub(crate) async fn to_the_end(inner: Arc<Inner>, changes: Vec<Change>) -> Result<(), ApplyError> {
+    let applying = tokio::spawn(async move { inner.apply(changes).await });
+    match applying.await {
+        Ok(applied) => applied,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_stopped) => Err(StoreError::Closed.into()),
+    }
+}
+
+impl Inner {
+    /// Applies changes; this node sees them before it returns.
+    pub(crate) async fn apply(&self, changes: Vec<Change>) -> Result<(), ApplyError> {
+        let endpoints: Vec<_> = changes.iter().filter_map(changed_endpoint).collect();
+        let stale = Stale::after(&changes);
+        let applied = self.catalog.apply(changes).await;
+        self.keyring.forget(&stale);
+        applied?;
+        for endpoint in endpoints {
+            self.endpoint_changed(endpoint).await;
+        }
+        Ok(())
+    }
+}
+
+fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
+    match change {
+        Change::UpdateEndpoint { key, .. }
+        | Change::DeleteEndpoint { key, .. }
+        | Change::SetHealth { key, .. } => Some(*key),
+        Change::CreateApplication { .. }
+        | Change::UpdateApplication { .. }
+        | Change::DeleteApplication { .. }
+        | Change::CreateEndpoint { .. }
+        | Change::CreateEventType { .. }
+        | Change::PutEventType { .. }
+        | Change::DeleteEventType { .. }
+        | Change::CreateApiKey { .. }
+        | Change::RevokeApiKey { .. }
+        | Change::NoteApiKeyUse { .. }
+        | Change::Remember { .. } => None,
+    }
+}
