@@ -60,9 +60,9 @@ codes! {
     BadIdempotencyKey: BAD_REQUEST, "invalid_idempotency_key", "The idempotency key is not valid",
         "Send 1 to 256 visible ASCII characters in `idempotency-key`.";
     AuthenticationFailed: UNAUTHORIZED, "authentication_failed", "Invalid token",
-        "Send `Authorization: Bearer <token>` with a token this server signed and that has not expired.";
+        "Send `Authorization: Bearer <token>` with a token this server signed or an API key it made, that has not expired and was not revoked.";
     InsufficientAccess: FORBIDDEN, "insufficient access", "Insufficient access for the given operation.",
-        "The token is for one application. This operation needs an organization's token.";
+        "The token or API key is for one application and the operation is for an organization's, or the key lacks the scope that `scopes.md` lists.";
     NotFound: NOT_FOUND, "not_found", "Entity not found",
         "There is no such object, or it belongs to somebody else.";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not support the method",

@@ -3,8 +3,8 @@
 //! # The players
 //!
 //! - [`router`] builds the routes; [`ApiState`] is what they share.
-//! - `auth` says who is calling: a token becomes a caller, and each route names the permission it
-//!   asks for by the extractor it takes.
+//! - `auth` says who is calling: a token or an API key becomes a caller, each route names the
+//!   permission it asks for by the extractor it takes, and `routes/needs.rs` the scope.
 //! - `wire` holds the only types that are read from or written to the wire; `routes` hands them to
 //!   the engine's services, one file a resource.
 //! - `page` pages lists both ways, `once` recognizes repeated requests, `error` words what went
@@ -35,5 +35,5 @@ mod wire;
 pub use auth::{DEFAULT_ORGANIZATION, Tokens};
 pub use error::errors_reference;
 pub use openapi::document;
-pub use routes::router;
+pub use routes::{router, scopes_reference};
 pub use state::{ApiConfig, ApiState};

@@ -37,7 +37,7 @@ impl Modify for BearerToken {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token in the `Authorization` header"))
+            .description(Some("A token or an API key in the `Authorization` header"))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("HTTPBearer", SecurityScheme::Http(bearer));

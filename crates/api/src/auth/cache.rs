@@ -48,6 +48,8 @@ impl Verified {
 mod tests {
     use std::time::Duration;
 
+    use watchfire_domain::scope::Scopes;
+
     use super::super::Reach;
     use super::*;
 
@@ -61,6 +63,7 @@ mod tests {
         Arc::new(Caller {
             org: "org_x".parse().expect("valid"),
             reach: Reach::Everything,
+            scopes: Scopes::NONE,
             feature_flags: Vec::new(),
         })
     }

@@ -6,16 +6,28 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::hmac;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A token's claims, as far as anyone here looks at them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Claims {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "whole_seconds"
+    )]
+    #[serde(default)]
     pub(super) iat: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "whole_seconds"
+    )]
+    #[serde(default)]
     pub(super) exp: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "whole_seconds"
+    )]
+    #[serde(default)]
     pub(super) nbf: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) iss: Option<String>,
@@ -26,6 +38,19 @@ pub(super) struct Claims {
     pub(super) org: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) feature_flags: Vec<String>,
+}
+
+/// Fractions are allowed and understood, but we write none: many libraries expect integers.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a cast from float saturates"
+)]
+#[expect(
+    clippy::ref_option,
+    reason = "serde hands over a reference to the field"
+)]
+fn whole_seconds<S: Serializer>(seconds: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    seconds.map(|seconds| seconds as i64).serialize(serializer)
 }
 
 #[derive(Deserialize)]
@@ -131,6 +156,29 @@ mod tests {
             ..Claims::default()
         };
         assert_eq!(keys.verify(&keys.sign(&claims)), Some(claims));
+    }
+
+    #[test]
+    fn times_are_minted_as_integers_and_read_as_any_number() {
+        let keys = Keys::new(b"secret");
+        let claims = Claims {
+            iat: Some(1_795_256_688.0),
+            nbf: Some(-1.0),
+            exp: Some(4_102_444_800.0),
+            ..Claims::default()
+        };
+        let token = keys.sign(&claims);
+        let minted = token.split('.').nth(1).expect("a token has claims");
+        let minted = BASE64.decode(minted).expect("base64");
+        assert_eq!(
+            String::from_utf8(minted).expect("JSON"),
+            r#"{"iat":1795256688,"exp":4102444800,"nbf":-1}"#
+        );
+        for text in ["1795256688", "1795256688.0", "1.795256688e9"] {
+            let claims: Claims =
+                serde_json::from_str(&format!(r#"{{"exp":{text}}}"#)).expect("claims");
+            assert_eq!(claims.exp, Some(1_795_256_688.0), "{text}");
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
+use watchfire_domain::scope::Scope;
 use watchfire_engine::Snapshot;
 use watchfire_engine::service::applications;
 use watchfire_engine::service::event_types::Sight;
@@ -12,27 +13,36 @@ use watchfire_store::ApplicationRef;
 
 use super::{Caller, Reach};
 use crate::error::{ApiError, ApiResult, Code};
+use crate::routes::scope_of;
 use crate::state::ApiState;
 
 /// All of an organization.
 pub(crate) struct Org(pub(crate) OrganizationId);
 
-/// The application in the path: its own token, or its organization's.
+/// The application in the path: its own credential, or its organization's.
 pub(crate) struct App {
     pub(crate) org: OrganizationId,
     pub(crate) snapshot: Arc<Snapshot>,
 }
 
-/// The application in the path, which must exist; an organization's token only.
+/// The application in the path, which must exist; an organization's credential only.
 pub(crate) struct OrgApp {
     pub(crate) org: OrganizationId,
     pub(crate) snapshot: Arc<Snapshot>,
 }
 
-/// An organization's token, and the name of an application that may not exist yet.
+/// An organization's credential, and the name of an application that may not exist yet.
 pub(crate) struct OrgFor {
     pub(crate) org: OrganizationId,
     pub(crate) reference: ApplicationRef,
+}
+
+/// Who may send messages to the application in the path: its own key, or its organization's
+/// credential, for which it may not exist yet.
+pub(crate) struct Sender {
+    pub(crate) scope: OrgFor,
+    /// Whether the application may be created along the way.
+    pub(crate) may_create: bool,
 }
 
 /// What everyone in an organization may read.
@@ -50,12 +60,20 @@ impl ReadAll {
     }
 }
 
-fn caller(parts: &Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
-    state.authenticator().caller(&parts.headers, state.now())
+/// Who is calling, if they may do what the route does.
+async fn caller(parts: &Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
+    let caller = state
+        .authenticator()
+        .caller(&parts.headers, state.engine())
+        .await?;
+    let route = parts.extensions.get::<MatchedPath>();
+    let scope = route.and_then(|route| scope_of(&parts.method, route.as_str()));
+    caller.require(scope.ok_or(Code::InsufficientAccess)?)?;
+    Ok(caller)
 }
 
-fn organization(parts: &Parts, state: &ApiState) -> ApiResult<OrganizationId> {
-    let caller = caller(parts, state)?;
+async fn organization(parts: &Parts, state: &ApiState) -> ApiResult<OrganizationId> {
+    let caller = caller(parts, state).await?;
     match caller.reach {
         Reach::Everything => Ok(caller.org.clone()),
         Reach::Only(_) => Err(Code::InsufficientAccess.into()),
@@ -75,7 +93,7 @@ async fn application_in(parts: &mut Parts, state: &ApiState) -> ApiResult<Applic
 }
 
 /// A text that can't name an application names none.
-fn application_ref(text: &str) -> Option<ApplicationRef> {
+pub(crate) fn application_ref(text: &str) -> Option<ApplicationRef> {
     if text.starts_with(ApplicationId::PREFIX) {
         text.parse().ok().map(ApplicationRef::Id)
     } else {
@@ -87,7 +105,7 @@ impl FromRequestParts<ApiState> for Org {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
-        organization(parts, state).map(Self)
+        organization(parts, state).await.map(Self)
     }
 }
 
@@ -95,16 +113,47 @@ impl FromRequestParts<ApiState> for App {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
-        let caller = caller(parts, state)?;
+        let caller = caller(parts, state).await?;
         let reference = application_in(parts, state).await?;
-        let snapshot = applications::find(state.engine(), &caller.org, &reference).await?;
-        match caller.reach {
-            Reach::Only(id) if id != snapshot.stored.application.id => Err(Code::NotFound.into()),
-            Reach::Only(_) | Reach::Everything => Ok(Self {
-                org: caller.org.clone(),
-                snapshot,
-            }),
-        }
+        let snapshot = within_reach(&caller, state, &reference).await?;
+        Ok(Self {
+            org: caller.org.clone(),
+            snapshot,
+        })
+    }
+}
+
+/// The application, if there is one and the caller reaches it.
+async fn within_reach(
+    caller: &Caller,
+    state: &ApiState,
+    reference: &ApplicationRef,
+) -> ApiResult<Arc<Snapshot>> {
+    let snapshot = applications::find(state.engine(), &caller.org, reference).await?;
+    match caller.reach {
+        Reach::Only(id) if id != snapshot.stored.application.id => Err(Code::NotFound.into()),
+        Reach::Only(_) | Reach::Everything => Ok(snapshot),
+    }
+}
+
+impl FromRequestParts<ApiState> for Sender {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let caller = caller(parts, state).await?;
+        let reference = application_in(parts, state).await?;
+        let may_create = match caller.reach {
+            Reach::Everything => caller.scopes.allow(Scope::Admin),
+            Reach::Only(_) => {
+                within_reach(&caller, state, &reference).await?;
+                false
+            }
+        };
+        let org = caller.org.clone();
+        Ok(Self {
+            scope: OrgFor { org, reference },
+            may_create,
+        })
     }
 }
 
@@ -122,7 +171,7 @@ impl FromRequestParts<ApiState> for OrgFor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
-        let org = organization(parts, state)?;
+        let org = organization(parts, state).await?;
         let reference = application_in(parts, state).await?;
         Ok(Self { org, reference })
     }
@@ -132,7 +181,7 @@ impl FromRequestParts<ApiState> for ReadAll {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
-        let caller = caller(parts, state)?;
+        let caller = caller(parts, state).await?;
         Ok(Self {
             org: caller.org.clone(),
             caller,

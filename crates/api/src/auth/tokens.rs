@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
+use watchfire_domain::scope::{Scope, Scopes};
 use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
 
@@ -20,6 +21,13 @@ const ISSUER: &str = "watchfire";
 const ORGANIZATION_LIFE: Duration = Duration::from_hours(24 * 365 * 10);
 /// An application's token is a session of one customer.
 pub(crate) const APPLICATION_LIFE: Duration = Duration::from_hours(24 * 28);
+/// What a customer does in the portal: all with its own endpoints, but no events of its own.
+const CUSTOMER: [Scope; 4] = [
+    Scope::EndpointsRead,
+    Scope::EndpointsWrite,
+    Scope::SecretsRead,
+    Scope::Replay,
+];
 /// Clocks of those who mint tokens may differ from ours by this much.
 const SKEW: Duration = Duration::from_mins(1);
 
@@ -120,6 +128,7 @@ fn caller(claims: Claims) -> ApiResult<Caller> {
         return Ok(Caller {
             org: organization(&subject).ok_or(Code::BadSubject)?,
             reach: Reach::Everything,
+            scopes: Scopes::from_iter([Scope::Admin]),
             feature_flags: claims.feature_flags,
         });
     };
@@ -132,6 +141,7 @@ fn caller(claims: Claims) -> ApiResult<Caller> {
     Ok(Caller {
         org: organization(&org).ok_or_else(|| bad("org", "organization"))?,
         reach: Reach::Only(subject.parse().map_err(|_| bad("sub", "application"))?),
+        scopes: Scopes::from_iter(CUSTOMER),
         feature_flags: claims.feature_flags,
     })
 }

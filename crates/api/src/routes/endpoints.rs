@@ -14,7 +14,7 @@ use watchfire_engine::service::{Repeatable, attempts, messages};
 use watchfire_store::{EndpointRef, Order};
 
 use super::applications::put_status;
-use crate::auth::{App, OrgApp};
+use crate::auth::App;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
@@ -233,7 +233,7 @@ pub(super) async fn stats(
 )]
 pub(super) async fn send_example(
     State(api): State<ApiState>,
-    app: OrgApp,
+    app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
 ) -> ApiResult<Response> {

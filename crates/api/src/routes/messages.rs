@@ -14,7 +14,7 @@ use watchfire_engine::service::messages;
 use watchfire_store::{MessageFilter, MessageRef};
 
 use super::applications::find_or_create;
-use crate::auth::{App, OrgApp, OrgFor};
+use crate::auth::{App, OrgApp, Sender};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json, json_bytes};
 use crate::openapi::Errors;
@@ -76,15 +76,16 @@ impl ContentQuery {
 )]
 pub(super) async fn create(
     State(api): State<ApiState>,
-    scope: OrgFor,
+    sender: Sender,
     Params(query): Params<ContentQuery>,
     body: Body<BODY_BYTES_MAX>,
 ) -> ApiResult<Response> {
     let mut message = body.parse::<MessageIn<'_>>()?;
     let application = message.application.take();
     let (input, payload) = message.into_input(&body.bytes)?;
-    let app = find_or_create(&api, &scope, application).await?;
-    let once = body.once(&scope.org);
+    let application = application.filter(|_| sender.may_create);
+    let app = find_or_create(&api, &sender.scope, application).await?;
+    let once = body.once(&sender.scope.org);
     let accepted = messages::create(api.engine(), &app, input, once).await?;
     let content = if query.with_content {
         Content::Given(payload)

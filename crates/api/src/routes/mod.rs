@@ -13,9 +13,13 @@ mod endpoints;
 mod event_types;
 mod fallback;
 mod health;
+mod keys;
 mod messages;
+mod needs;
 mod secrets;
 mod table;
 
+pub(crate) use needs::scope_of;
+pub use needs::scopes_reference;
 pub(crate) use table::collected;
 pub use table::router;

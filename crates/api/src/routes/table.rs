@@ -1,4 +1,5 @@
-//! All routes, each with and without a trailing slash, and each in the document.
+//! All routes, each with and without a trailing slash, and each in the document. The scope each
+//! needs stands in `needs`.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -9,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     applications, attempts, auth, contracts, endpoint_health, endpoints, event_types, fallback,
-    health, messages, secrets,
+    health, keys, messages, secrets,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -81,6 +82,8 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
         routes!(attempts::recover),
         routes!(attempts::of_message_older),
         routes!(attempts::of_destination_older),
+        routes!(keys::list, keys::create),
+        routes!(keys::find, keys::revoke),
         routes!(auth::app_portal_access),
         routes!(auth::dashboard_access),
         routes!(auth::logout),

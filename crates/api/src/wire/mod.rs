@@ -9,5 +9,6 @@ pub(crate) mod endpoint;
 pub(crate) mod event_type;
 pub(crate) mod field;
 pub(crate) mod health;
+pub(crate) mod key;
 pub(crate) mod message;
 pub(crate) mod recover;

@@ -5,18 +5,20 @@ use axum::http::StatusCode;
 use super::harness::{SECRET, Server};
 
 /// A body that every route can read.
-const BODY: &str = r#"{"name":"x","url":"https://example.com/","eventType":"x","payload":{},
-    "description":"x","headers":{}}"#;
+pub(crate) const BODY: &str = r#"{"name":"x","url":"https://example.com/","eventType":"x","payload":{},
+    "description":"x","headers":{},"scopes":["replay"]}"#;
 
 /// Routes that need no token. The list may only shrink.
-const OPEN: &[&str] = &["GET /health", "GET /health/ping", "POST /auth/logout"];
+pub(crate) const OPEN: &[&str] = &["GET /health", "GET /health/ping", "POST /auth/logout"];
 
 /// Routes that another organization may ask, because they speak of its own objects only. The list
 /// may only shrink.
-const PER_ORGANIZATION: &[&str] = &[
+pub(crate) const PER_ORGANIZATION: &[&str] = &[
     "GET /app",
     "POST /app",
     "PUT /app/{app_id}",
+    "GET /auth/key",
+    "POST /auth/key",
     "GET /contract",
     "GET /contract/{contract_name}",
     "GET /event-type",
@@ -27,7 +29,7 @@ const PER_ORGANIZATION: &[&str] = &[
 
 /// Routes that a token for another application of the organization may ask. The list may only
 /// shrink.
-const READ_BY_ALL: &[&str] = &[
+pub(crate) const READ_BY_ALL: &[&str] = &[
     "GET /contract",
     "GET /contract/{contract_name}",
     "GET /event-type",
@@ -52,16 +54,17 @@ pub(crate) fn routes() -> Vec<String> {
     paths.iter().flat_map(of).collect()
 }
 
-struct World {
-    server: Server,
-    app: String,
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) app: String,
     endpoint: String,
     message: String,
     attempt: String,
+    pub(crate) key: (String, String),
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let server = Server::start().await;
         let app = server.application(r#"{"name":"victim"}"#).await;
         let endpoint = server
@@ -79,6 +82,11 @@ impl World {
             .await;
         Self {
             attempt: list.text("/data/0/id"),
+            key: server
+                .key(&format!(
+                    r#"{{"name":"k","scopes":["admin"],"applicationId":"{app}"}}"#
+                ))
+                .await,
             server,
             app,
             endpoint,
@@ -86,18 +94,19 @@ impl World {
         }
     }
 
-    fn line(&self, route: &str) -> String {
+    pub(crate) fn line(&self, route: &str) -> String {
         route
             .replace("{app_id}", &self.app)
             .replace("{endpoint_id}", &self.endpoint)
             .replace("{msg_id}", &self.message)
             .replace("{attempt_id}", &self.attempt)
+            .replace("{key_id}", &self.key.0)
             .replace("{event_type_name}", "victims")
             .replace("{contract_name}", "dfend")
     }
 
     /// Asks every route, and answers those whose status is not among the expected.
-    async fn unexpected(&self, expect: &[StatusCode]) -> Vec<String> {
+    pub(crate) async fn unexpected(&self, expect: &[StatusCode]) -> Vec<String> {
         let mut unexpected = Vec::new();
         for route in routes() {
             let answer = self.server.ask(&self.line(&route), BODY).await;
@@ -109,7 +118,7 @@ impl World {
     }
 }
 
-fn sorted(routes: &[&str]) -> Vec<String> {
+pub(crate) fn sorted(routes: &[&str]) -> Vec<String> {
     let mut routes: Vec<_> = routes.iter().map(ToString::to_string).collect();
     routes.sort();
     routes

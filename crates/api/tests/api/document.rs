@@ -38,6 +38,11 @@ fn the_page_of_errors_is_fresh() {
     expect_fresh("errors.md", &watchfire_api::errors_reference());
 }
 
+#[test]
+fn the_page_of_scopes_is_fresh() {
+    expect_fresh("scopes.md", &watchfire_api::scopes_reference());
+}
+
 #[tokio::test]
 async fn every_documented_route_is_there() {
     let server = Server::start().await;

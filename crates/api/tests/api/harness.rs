@@ -195,7 +195,7 @@ impl Server {
 
     /// Replaces ids, secrets and tokens, which differ from run to run.
     fn named(&mut self, text: &str) -> String {
-        const PREFIXES: [&str; 5] = ["app_", "ep_", "msg_", "atmpt_", "qtask_"];
+        const PREFIXES: [&str; 6] = ["app_", "ep_", "msg_", "atmpt_", "qtask_", "key_"];
         let mut out = String::with_capacity(text.len());
         let mut word = String::new();
         for letter in text.chars().chain(['\n']) {
@@ -208,6 +208,7 @@ impl Server {
                 Some(prefix) if word.len() == prefix.len() + 27 => {
                     out.push_str(&self.number_of(prefix, &word));
                 }
+                None if word.starts_with("wfk_") => out.push_str("<an API key>"),
                 _ => out.push_str(&word),
             }
             word.clear();
@@ -227,6 +228,13 @@ impl Server {
             .position(|known| known == id)
             .unwrap_or_default();
         format!("<{prefix}{}>", place + 1)
+    }
+
+    /// An API key; its id and the key itself.
+    pub(crate) async fn key(&self, body: &str) -> (String, String) {
+        let answer = self.ask("POST /auth/key", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        (answer.text("/id"), answer.text("/key"))
     }
 
     /// An application; its id.

@@ -12,6 +12,7 @@ mod event_types;
 mod harness;
 mod health;
 mod idempotency;
+mod keys;
 mod limits;
 mod messages;
 mod paging;
