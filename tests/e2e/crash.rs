@@ -6,13 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use watchfire_domain::limit;
 use watchfire_testkit::SeededEntropy;
 
-use crate::harness::{Application, Server, Setup, eventually, tell};
+use crate::harness::{Application, Setup, eventually, tell};
 use crate::load::{Endpoint, ORDERED_STREAMS, PERSISTENT, Producers, Receipt, Stream, draw, seed};
 
 /// How often the server is killed.
 const KILLS: usize = 12;
 /// Requests that come in between two kills, drawn anew each time.
-const REQUESTS_BETWEEN: (usize, usize) = (30, 400);
+const REQUESTS_BETWEEN: (usize, usize) = (1, 400);
+/// Share of the starts that are cut short by another kill, some before the server is ready.
+const STILLBORN_PERCENT: usize = 40;
+/// Milliseconds such a start gets: from before the database is open until after it is ready.
+const STILLBORN_MS: (usize, usize) = (1, 250);
 /// Share of its requests that the flaky endpoint refuses.
 const FLAKY_PERCENT: f64 = 20.0;
 
@@ -33,11 +37,21 @@ async fn nothing_accepted_is_lost_when_the_server_is_killed() {
         ids.push(app.endpoint(&endpoint.url()).await);
     }
     let producers = Producers::start(&app);
+    let mut kills = 0;
     for _ in 0..KILLS {
         let endpoint = &endpoints[draw(&chance, 0, endpoints.len())];
         let more = draw(&chance, REQUESTS_BETWEEN.0, REQUESTS_BETWEEN.1);
         endpoint.received(endpoint.count() + more).await;
-        server = killed_and_started_again(server, &setup, &endpoints).await;
+        server.kill().await;
+        end_life(&endpoints).await;
+        while draw(&chance, 0, 100) < STILLBORN_PERCENT {
+            let life = draw(&chance, STILLBORN_MS.0, STILLBORN_MS.1);
+            setup.stillborn(life).await;
+            end_life(&endpoints).await;
+            kills += 1;
+        }
+        server = setup.start().await;
+        kills += 1;
         producers.follow(server.api());
     }
     let accepted = producers.finish().await;
@@ -47,26 +61,39 @@ async fn nothing_accepted_is_lost_when_the_server_is_killed() {
         })
         .await;
     }
+    judge_identity(&endpoints);
     let app = app.at(server.api());
     for (endpoint, id) in endpoints.iter().zip(&ids) {
-        judge_receipts(&endpoint.receipts());
+        judge_receipts(&endpoint.receipts(), kills);
         judge_history(&app, id, &accepted).await;
     }
 }
 
-async fn killed_and_started_again(server: Server, setup: &Setup, endpoints: &[Endpoint]) -> Server {
-    server.kill().await;
+async fn end_life(endpoints: &[Endpoint]) {
     for endpoint in endpoints {
         endpoint.end_life().await;
     }
-    setup.start().await
+}
+
+/// Each event became one message, however often it was posted and delivered.
+fn judge_identity(endpoints: &[Endpoint]) {
+    let mut messages = BTreeMap::new();
+    for receipt in endpoints.iter().flat_map(Endpoint::receipts) {
+        let event = (receipt.stream, receipt.place);
+        let first = messages.entry(event).or_insert(receipt.message.clone());
+        assert_eq!(
+            *first, receipt.message,
+            "two messages of one event: {event:?}"
+        );
+    }
 }
 
 /// Order per record, and how often something came again although it had been accepted.
-fn judge_receipts(receipts: &[Receipt]) {
+fn judge_receipts(receipts: &[Receipt], kills: usize) {
     let mut streams = BTreeMap::<Stream, Vec<Receipt>>::new();
     for receipt in receipts {
-        streams.entry(receipt.stream).or_default().push(*receipt);
+        let stream = streams.entry(receipt.stream).or_default();
+        stream.push(receipt.clone());
     }
     let (mut keyed, mut others) = (0, 0);
     for (stream, receipts) in &streams {
@@ -80,12 +107,12 @@ fn judge_receipts(receipts: &[Receipt]) {
     }
     let requests = receipts.len();
     tell(&format!(
-        "{requests} requests, {keyed} + {others} of them repeats"
+        "{kills} kills, {requests} requests, {keyed} + {others} of them repeats"
     ));
     // Records have one delivery under way each.
-    assert!(keyed <= KILLS * ORDERED_STREAMS, "{keyed} repeats");
+    assert!(keyed <= kills * ORDERED_STREAMS, "{keyed} repeats");
     assert!(
-        others <= KILLS * limit::ATTEMPTS_IN_FLIGHT_MAX,
+        others <= kills * limit::ATTEMPTS_IN_FLIGHT_MAX,
         "{others} repeats"
     );
 }

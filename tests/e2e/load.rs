@@ -18,9 +18,9 @@ use watchfire_testkit::{Receiver, Reply, Request, Script, SeededEntropy};
 use crate::harness::{Api, Application, tell};
 
 /// Producers that post at the same time.
-const PRODUCERS: usize = 4;
+const PRODUCERS: usize = 8;
 /// Records of each producer; a further stream of its events is about no record.
-const RECORDS: usize = 3;
+const RECORDS: usize = 2;
 /// Rest of a producer that can't reach the server, or is told to wait.
 const REST: Duration = Duration::from_millis(5);
 
@@ -111,16 +111,24 @@ async fn produce(
     }
 }
 
-/// Posts one event again and again under the same event id. 409 says that an earlier try whose
-/// answer was lost has been accepted.
+/// Posts one event again and again, in a way that the server recognizes: half of the producers
+/// name the event, half name the request. 409 says that an earlier try whose answer was lost has
+/// been accepted; a repeated request is answered as it would have been then.
 async fn post_until_accepted(stream: Stream, place: u64, servers: &watch::Receiver<Application>) {
-    let event = event(stream, place);
+    let name = format!("{}.{place}", stream.name());
+    let mut event = event(stream, place);
+    let key = if stream.producer.is_multiple_of(2) {
+        event["eventId"] = name.into();
+        None
+    } else {
+        Some(name)
+    };
     loop {
         let application = servers.borrow().clone();
         let path = application.path("/msg?with_content=false");
         let answer = application
             .api
-            .exchange(Method::POST, &path, Some(&event))
+            .exchange(Method::POST, &path, Some(&event), key.as_deref())
             .await;
         match answer.map(|answer| answer.status) {
             Ok(202 | 409) => return,
@@ -134,7 +142,6 @@ fn event(stream: Stream, place: u64) -> Value {
     let name = stream.name();
     let mut event = json!({
         "eventType": "threat.changed",
-        "eventId": format!("{name}.{place}"),
         "payload": { "stream": name, "place": place },
     });
     if stream.is_ordered() {
@@ -144,10 +151,12 @@ fn event(stream: Stream, place: u64) -> Value {
 }
 
 /// A request that came to a receiver, in the order they came.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Receipt {
     pub(crate) stream: Stream,
     pub(crate) place: u64,
+    /// The message's id: the same on every attempt at every endpoint.
+    pub(crate) message: String,
     /// Which life of the server sent it: rises whenever it is started again.
     pub(crate) life: u32,
     pub(crate) accepted: bool,
@@ -265,6 +274,7 @@ fn receipt(request: &Request, life: u32, accepted: bool) -> Receipt {
     Receipt {
         stream: Stream::parse(payload["stream"].as_str().expect("a text")),
         place: payload["place"].as_u64().expect("a number"),
+        message: request.header("webhook-id").unwrap_or_default().to_owned(),
         life,
         accepted,
     }

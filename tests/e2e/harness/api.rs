@@ -75,7 +75,7 @@ impl Api {
     }
 
     async fn whole(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let answer = self.exchange(method.clone(), path, body).await;
+        let answer = self.exchange(method.clone(), path, body, None).await;
         answer.unwrap_or_else(|Broken| panic!("the server broke off {method} {path}"))
     }
 
@@ -95,24 +95,28 @@ impl Api {
         }
     }
 
-    /// Sends a request and reads the answer. A connection that broke while it was idle is told
-    /// from one that broke during the exchange: only the second is [`Broken`].
+    /// Sends a request, under an idempotency key if there is one, and reads the answer. A
+    /// connection that broke while it was idle is told from one that broke during the exchange:
+    /// only the second is [`Broken`].
     pub(crate) async fn exchange(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
+        key: Option<&str>,
     ) -> Result<Answer, Broken> {
         let mut connection = self.connection().await?;
         let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
             .header("host", self.address.to_string())
             .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json")
-            .body(Full::new(body))
-            .expect("a valid request");
+            .header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Full::new(body)).expect("a valid request");
         let answer = connection.send_request(request).await;
         let (head, body) = answer.map_err(|_| Broken)?.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();

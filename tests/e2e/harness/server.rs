@@ -146,6 +146,14 @@ impl Setup {
         server
     }
 
+    /// Starts a server and kills it after so many milliseconds, ready or not.
+    pub(crate) async fn stillborn(&self, milliseconds: usize) {
+        let mut child = self.command().spawn().expect("the server can be run");
+        let life = Duration::from_millis(u64::try_from(milliseconds).expect("a short life"));
+        drop(tokio::time::timeout(life, child.wait()).await);
+        child.kill().await.expect("the server ran");
+    }
+
     /// Starts a server that has to refuse to start, and returns the one line that says why.
     pub(crate) async fn refusal(&self) -> String {
         let ended = tokio::time::timeout(START_PATIENCE, Ended::of(&mut self.command())).await;
