@@ -2,17 +2,19 @@
 //! room again the server goes on by itself.
 //!
 //! The data folder is a small file system of its own, mounted where only the server sees it.
+//! Where the system does not let us mount, the size of the server's files is limited instead.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use watchfire_testkit::{Gate, Receiver, Reply, Request, Script};
 
-use crate::harness::{Application, Server, Setup, eventually, unshared};
+use crate::harness::{Application, Server, Setup, eventually, may_unshare, tell, unshared};
 
 /// Room for the log of the database and then some.
 const DISK: &str = "size=48m";
@@ -23,21 +25,60 @@ const LARGE_BYTES: usize = 200_000;
 /// Mounts a file system on the folder named first and becomes the program named next.
 const MOUNT: &str = r#"mount -t tmpfs -o "$1" watchfire "$2" && shift 2 && exec "$@""#;
 
-fn setup_on_a_small_disk() -> Setup {
-    let setup = Setup::new().retrying_fast();
-    let data = setup.data();
-    std::fs::create_dir(&data).expect("the folder is new");
-    let mut mount = Command::new("sh");
-    mount.args(["-c", MOUNT, "sh", DISK]).arg(data);
-    setup.wrapped_in(&unshared("--mount", &mount))
+/// Becomes the program named, in which a file that must not grow is an error, not the end.
+const LIMITED: &str = r#"trap '' XFSZ && exec "$@""#;
+
+/// How the server comes to lack room.
+enum Shortage {
+    /// A file takes all the room there is.
+    Filler(PathBuf),
+    /// The server's files must not grow.
+    FileSize(Pid),
 }
 
-/// The server's data folder, as the server sees it.
-fn data_of(server: &Server, setup: &Setup) -> PathBuf {
-    let root = format!("/proc/{}/root", server.pid().as_raw_nonzero());
-    let inside = setup.data();
-    let inside = inside.strip_prefix("/").expect("an absolute path");
-    Path::new(&root).join(inside)
+impl Shortage {
+    fn begin(setup: &Setup, server: &Server) -> Self {
+        if !may_unshare("--mount") {
+            let log = setup.data().join("watchfire.db-wal");
+            let bytes = log.metadata().expect("the database has a log").len();
+            limit_files(server.pid(), Some(bytes));
+            return Self::FileSize(server.pid());
+        }
+        let root = format!("/proc/{}/root", server.pid().as_raw_nonzero());
+        let data = setup.data();
+        let inside = data.strip_prefix("/").expect("an absolute path");
+        let filler = Path::new(&root).join(inside).join("filler");
+        fill(&filler);
+        Self::Filler(filler)
+    }
+
+    fn end(self) {
+        match self {
+            Self::Filler(file) => std::fs::remove_file(file).expect("the filler is there"),
+            Self::FileSize(server) => limit_files(server, None),
+        }
+    }
+}
+
+fn limit_files(server: Pid, bytes: Option<u64>) {
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(Some(server), Resource::Fsize, limit).expect("the server is ours");
+}
+
+fn setup_on_a_small_disk() -> Setup {
+    let setup = Setup::new().retrying_fast();
+    let mut shell = Command::new("sh");
+    if !may_unshare("--mount") {
+        tell("mounting is not allowed here: limiting the size of files instead");
+        return setup.wrapped_in(shell.args(["-c", LIMITED, "sh"]));
+    }
+    let data = setup.data();
+    std::fs::create_dir(&data).expect("the folder is new");
+    shell.args(["-c", MOUNT, "sh", DISK]).arg(data);
+    setup.wrapped_in(&unshared("--mount", &shell))
 }
 
 /// Takes all the room there is.
@@ -79,8 +120,7 @@ async fn a_full_disk_refuses_new_messages_and_loses_none() {
     }
     receiver.wait_for_count(1).await;
 
-    let filler = data_of(&server, &setup).join("filler");
-    fill(&filler);
+    let shortage = Shortage::begin(&setup, &server);
     let refused = eventually("a message is refused", async || {
         let n = 100 + u64::try_from(accepted.len()).expect("few");
         let answer = app.api.post(&app.path("/msg"), &event(n)).await;
@@ -115,7 +155,7 @@ async fn a_full_disk_refuses_new_messages_and_loses_none() {
         "active"
     );
 
-    std::fs::remove_file(&filler).expect("the filler is there");
+    shortage.end();
     eventually("messages are accepted again", async || {
         let n = 1_000;
         let answer = app.api.post(&app.path("/msg"), &event(n)).await;

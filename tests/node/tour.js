@@ -90,6 +90,9 @@ async function messages(api) {
   assert.deepEqual(listed.data.map((one) => one.id), [sent.id]);
   const places = await api.messageAttempt.listAttemptedDestinations("acme", sent.id);
   assert.deepEqual(places.data.map((one) => [one.uid, one.status]), [["healthy", 0]]);
+  const since = new Date(Date.now() - 3_600_000);
+  const task = await api.endpoint.recover("acme", "healthy", { since });
+  assert.equal(task.task, "endpoint.recover");
   await api.endpoint.sendExample("acme", "healthy", { eventType: "svix.ping" });
 }
 

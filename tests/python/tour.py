@@ -229,6 +229,12 @@ def messages(api, healthy, flaky):
     again = eventually("the message is sent again", lambda: len(by_endpoint()) == 2 and by_endpoint())
     assert [int(attempt.trigger_type) for attempt in again] == [1, 0]
 
+    recovering = models.RecoverIn(since=datetime.now(timezone.utc) - timedelta(hours=1))
+    task = api.endpoint.recover("acme", "flaky", recovering)
+    assert task.id.startswith("qtask_") and task.task == "endpoint.recover", task
+    too_long_ago = models.RecoverIn(since=datetime.now(timezone.utc) - timedelta(days=15))
+    refused(422, None, lambda: api.endpoint.recover("acme", "flaky", too_long_ago))
+
     api.message_attempt.expunge_content("acme", sent.id, tries[1].id)
     assert api.message_attempt.get("acme", sent.id, tries[1].id).response == "EXPUNGED"
     api.message.expunge_content("acme", sent.id)

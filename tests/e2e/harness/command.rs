@@ -22,6 +22,13 @@ pub(crate) fn piped(mut command: Command) -> Command {
     command
 }
 
+/// Whether the system lets us make a namespace of that kind; containers often do not.
+pub(crate) fn may_unshare(kind: &str) -> bool {
+    let nothing = Command::new("true");
+    let tried = unshared(kind, &nothing).into_std().output();
+    tried.expect("unshare can be run").status.success()
+}
+
 /// A command in a namespace of its own; `kind` is what `unshare` calls it. A user who is not root
 /// is root there.
 pub(crate) fn unshared(kind: &str, command: &Command) -> Command {

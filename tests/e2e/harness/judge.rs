@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::command::{piped, unshared};
+use super::command::piped;
 
 /// The root of the checkout.
 fn root() -> PathBuf {
@@ -52,12 +52,8 @@ fn judge(program: &Path) -> Command {
     ready(Command::new(program))
 }
 
-/// The same command where there is nothing but loopback.
-pub(crate) fn in_a_network_of_its_own(command: &Command) -> Command {
-    ready(unshared("--net", command))
-}
-
-fn ready(command: Command) -> Command {
+/// Sets up a judge that [`run_judge`] can run.
+pub(crate) fn ready(command: Command) -> Command {
     let mut command = piped(command);
     command
         // A proxy of the machine must not stand between a judge and the server on loopback.

@@ -11,8 +11,8 @@ mod wait;
 
 pub(crate) use api::Api;
 pub(crate) use application::Application;
-pub(crate) use command::{Ended, unshared, watchfire};
-pub(crate) use judge::{in_a_network_of_its_own, node, python, run_judge, shared_python};
+pub(crate) use command::{Ended, may_unshare, unshared, watchfire};
+pub(crate) use judge::{node, python, ready, run_judge, shared_python};
 pub(crate) use server::{JWT_SECRET, Server, Setup};
 pub(crate) use tell::tell;
 pub(crate) use wait::eventually;
