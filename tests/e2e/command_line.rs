@@ -23,6 +23,10 @@ async fn every_command_explains_itself() {
         "",
         "serve",
         "token",
+        "key",
+        "key create",
+        "key list",
+        "key revoke",
         "demo",
         "bench",
         "verify",
@@ -175,4 +179,70 @@ async fn a_token_of_the_data_folder_opens_the_server_that_made_it() {
         .await
         .expect(200);
     server.api().get("/app").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_key_is_made_used_listed_and_revoked() {
+    let setup = Setup::new();
+    let server = setup.start().await;
+    let url = format!("http://{}", server.address());
+    let token = server.api().token().to_owned();
+    let key = async |arguments: &[&str]| {
+        let mut command = watchfire(&[&["key"], arguments, &["--server", &url]].concat());
+        command.env("WATCHFIRE_TOKEN", &token);
+        Ended::of(&mut command).await
+    };
+    let made = key(&[
+        "create",
+        "--name",
+        "Scanner",
+        "--scopes",
+        "endpoints:read,replay",
+    ])
+    .await;
+    let made = made.success().trim().to_owned();
+    let id = format!("key_{}", &made[4..31]);
+    let holder = server.api().with_token(&made);
+    holder.get("/app").await.expect(200);
+    assert_eq!(holder.get("/auth/key").await.status, 403);
+    let listed = key(&["list"]).await.success();
+    assert!(
+        listed.contains(&id) && listed.contains("endpoints:read,replay"),
+        "{listed}"
+    );
+    let secret = &made[32..75];
+    assert!(!listed.contains(secret), "a key is shown once");
+    let revoked = key(&["revoke", &id]).await.success();
+    assert!(revoked.contains(&id), "{revoked}");
+    holder.get("/app").await.expect(401);
+    assert!(!server.log().contains(secret));
+    server.stop().await;
+    for file in std::fs::read_dir(setup.data()).expect("a folder") {
+        let path = file.expect("a file").path();
+        let bytes = std::fs::read(&path).expect("readable");
+        let found = bytes
+            .windows(secret.len())
+            .any(|part| part == secret.as_bytes());
+        assert!(!found, "{} holds the key", path.display());
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_about_keys_is_told_in_one_line() {
+    let server = Setup::new().start().await;
+    let address = server.address().to_string();
+    let key = async |arguments: &[&str], token: &str, url: &str| {
+        let mut command = watchfire(&[&["key"], arguments, &["--server", url]].concat());
+        command.env("WATCHFIRE_TOKEN", token);
+        let mut ended = Ended::of(&mut command).await;
+        ended.stderr = ended.stderr.replace(&address, "[address]");
+        seen(&ended)
+    };
+    let (token, url) = (server.api().token(), format!("http://{address}"));
+    let create = ["create", "--name", "x", "--scopes", "everything"];
+    insta::assert_snapshot!("key_create_wrong", key(&create, token, &url).await);
+    insta::assert_snapshot!("key_list_stranger", key(&["list"], "nobody", &url).await);
+    let elsewhere = "http://192.0.2.1:8071";
+    insta::assert_snapshot!("key_list_elsewhere", key(&["list"], token, elsewhere).await);
+    insta::assert_snapshot!("key_revoke_wrong", key(&["revoke", "x"], token, &url).await);
 }

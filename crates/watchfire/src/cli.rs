@@ -20,6 +20,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Print an API token for an organization.
     Token(TokenArgs),
+    /// Make, list or revoke API keys of the server running on this machine.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show what Watchfire does: a server, receivers that behave and misbehave, and real events.
     Demo(DemoArgs),
     /// Measure this machine: a server, a receiver and a load generator in one run.
@@ -169,5 +172,60 @@ pub(crate) enum ContractCommand {
     Check {
         /// The contract's own folder; its name is the contract's.
         dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// Where the server listens on this machine.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8071")]
+    pub(crate) server: String,
+    /// Token or API key with the scope admin, such as `watchfire token` prints; read from
+    /// `WATCHFIRE_TOKEN` if absent.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "WATCHFIRE_TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key and print it, this once.
+    Create {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+        /// What it may do: events:write, endpoints:read, endpoints:write, secrets:read, replay,
+        /// admin; several with commas.
+        #[arg(
+            long,
+            value_name = "SCOPE,SCOPE",
+            value_delimiter = ',',
+            required = true
+        )]
+        scopes: Vec<String>,
+        /// Id or uid of the one application it reaches; all of the organization if absent.
+        #[arg(long, value_name = "APP")]
+        app: Option<String>,
+        /// When it ends, such as 2027-01-01T00:00:00Z; valid until revoked if absent.
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+    },
+    /// List keys, one a line: id, application, scopes, end, last use, name.
+    List {
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Revoke a key: it opens nothing from now on.
+    Revoke {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// The key's id: key_ and the 27 digits after wfk_.
+        id: String,
     },
 }

@@ -14,6 +14,7 @@ mod contracts;
 mod data_dir;
 mod demo;
 mod http_server;
+mod key_command;
 mod serve;
 mod server;
 mod settings;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Key(command) => serve::on_runtime(key_command::run(command)),
         Command::Demo(args) => serve::on_runtime(demo::run(args)),
         Command::Bench(args) => serve::on_runtime(bench::run(args)),
         Command::Verify(args) => verify::run(&args),

@@ -10,6 +10,12 @@ pub(crate) fn line(text: impl Display) {
     drop(out.flush());
 }
 
+/// Prints a remark beside what was asked for, on standard error.
+pub(crate) fn note(text: impl Display) {
+    let mut err = std::io::stderr().lock();
+    drop(writeln!(err, "{text}"));
+}
+
 /// Prints why a command failed, with all its causes, in one line.
 pub(crate) fn failure(error: &anyhow::Error) {
     let mut out = std::io::stderr().lock();
