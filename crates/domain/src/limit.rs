@@ -47,6 +47,10 @@ limits! {
     NAME_CHARS_MAX: Characters = 256;
     /// A payload as posted. Larger events belong behind a link.
     PAYLOAD_BYTES_MAX: Bytes = 1024 * 1024;
+    /// Messages in one request; more gain nothing, since a commit takes as many.
+    BATCH_MESSAGES_MAX: Count = 1_000;
+    /// A request with many messages.
+    BATCH_BYTES_MAX: Bytes = 4 * 1024 * 1024;
     /// A request body to any other route of the API.
     REQUEST_BODY_BYTES_MAX: Bytes = 1024 * 1024;
     /// Depth of nested JSON in a request; the parser's own bound.

@@ -7,6 +7,7 @@
 mod applications;
 mod attempts;
 mod auth;
+mod batch;
 mod contracts;
 mod endpoint_health;
 mod endpoints;

@@ -12,6 +12,7 @@ use watchfire_domain::scope::Scope;
 #[rustfmt::skip]
 const NEEDS: &[(&str, &str, Scope)] = &[
     ("POST", "/app/{app_id}/msg", Scope::EventsWrite),
+    ("POST", "/app/{app_id}/msg-batch", Scope::EventsWrite),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/send-example", Scope::EventsWrite),
     ("GET", "/app", Scope::EndpointsRead),
     ("GET", "/app/{app_id}", Scope::EndpointsRead),

@@ -9,8 +9,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::{
-    applications, attempts, auth, contracts, endpoint_health, endpoints, event_types, fallback,
-    health, keys, messages, secrets,
+    applications, attempts, auth, batch, contracts, endpoint_health, endpoints, event_types,
+    fallback, health, keys, messages, secrets,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -71,6 +71,7 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
         ),
         routes!(messages::list, messages::create),
         routes!(messages::find),
+        routes!(batch::create),
         routes!(messages::expunge),
         routes!(attempts::of_endpoint),
         routes!(attempts::of_message),

@@ -3,6 +3,7 @@
 
 mod applications;
 mod attempts;
+mod batch;
 mod authorization;
 mod contracts;
 mod document;
