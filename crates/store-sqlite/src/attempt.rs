@@ -16,17 +16,28 @@ use crate::fault::{Fault, FaultResult};
 use crate::row::Columns;
 use crate::writer::Tx;
 
-/// Takes the message's id from the message, and stores nothing if the application has no such
-/// message. Repeating an insert changes nothing.
+/// Repeating it changes nothing. `VALUES`, because SQLite keeps a journal for the statement that
+/// could be undone in the middle, as `INSERT … SELECT` could.
 const INSERT: &str = "INSERT INTO attempt (seq, id, endpoint, message, attempted_at, number, \
      trigger, outcome, status, detail, retry_after_ns, settlement, next_due_at, url, address, \
      timing, response_headers, response_truncated, response_body) \
-     SELECT ?1, ?2, ?3, m.id, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19 \
-     FROM message m WHERE m.seq = ?1 AND m.app = ?4 \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
      ON CONFLICT (seq, id) DO NOTHING";
 
-/// Stores an attempt; `false` if it is there already or its message is gone.
-pub(crate) fn insert(tx: &Tx<'_>, record: &AttemptRecord) -> FaultResult<bool> {
+/// What an insert found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    Stored,
+    /// The caller repeats itself.
+    Repeated,
+}
+
+/// Stores an attempt for a delivery of `message`.
+pub(crate) fn insert(
+    tx: &Tx<'_>,
+    record: &AttemptRecord,
+    message: MessageId,
+) -> FaultResult<Inserted> {
     let attempt = &record.attempt;
     let outcome = OutcomeCells::of(&attempt.outcome);
     let next = NextCells::of(attempt.next);
@@ -37,7 +48,7 @@ pub(crate) fn insert(tx: &Tx<'_>, record: &AttemptRecord) -> FaultResult<bool> {
             record.delivery.seq.0,
             attempt.id.ksuid().as_bytes(),
             record.delivery.endpoint.0,
-            record.delivery.app.0,
+            message.ksuid().as_bytes(),
             attempt.attempted_at.unix_micros(),
             attempt.number,
             attempt.trigger.code(),
@@ -55,7 +66,10 @@ pub(crate) fn insert(tx: &Tx<'_>, record: &AttemptRecord) -> FaultResult<bool> {
             response.map(|response| &*response.body),
         ],
     )?;
-    Ok(changed > 0)
+    Ok(match changed {
+        0 => Inserted::Repeated,
+        _ => Inserted::Stored,
+    })
 }
 
 fn headers_text(response: &Response) -> FaultResult<String> {

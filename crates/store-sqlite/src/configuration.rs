@@ -9,8 +9,9 @@ mod page;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use serde::Serialize;
-use watchfire_domain::id::{ApplicationId, EndpointId, EventType, OrganizationId};
+use watchfire_domain::id::{ApplicationId, EndpointId, EventType, OrganizationId, Uid};
 use watchfire_store::{
     AppKey, ApplicationRef, ApplyError, Change, Configuration, Conflict, EndpointKey, EndpointRef,
     EventTypeRecord, Range, StoreResult, StoredApplication, StoredEndpoint,
@@ -169,10 +170,10 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
     }
 }
 
-/// Conflicts a unique index reports: the changed rows stand under its savepoint and go away.
-fn conflict_if_unique(error: rusqlite::Error, conflict: Conflict) -> Refusal {
+/// A unique index was in the way: of the uid, if there is one, because ids are drawn at random.
+fn conflict_over(uid: Option<&Uid>, error: rusqlite::Error, conflict: Conflict) -> Refusal {
     let code = error.sqlite_error().map(|cause| cause.extended_code);
-    if code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE) {
+    if uid.is_some() && code == Some(SQLITE_CONSTRAINT_UNIQUE) {
         conflict.into()
     } else {
         error.into()

@@ -1,11 +1,11 @@
 //! Lists for people. Each walks one index in order and stops when the page is full, or after
 //! [`watchfire_domain::limit::LIST_SCAN_ROWS_MAX`] rows that a filter left out.
 
-mod attempted;
-mod attempts;
+pub(crate) mod attempted;
+pub(crate) mod attempts;
 mod deliveries;
 mod expunge;
-mod messages;
+pub(crate) mod messages;
 
 use async_trait::async_trait;
 use watchfire_domain::id::{AttemptId, MessageId};

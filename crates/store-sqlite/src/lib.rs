@@ -7,6 +7,7 @@
 //! - The **writer** (`writer`) is one thread with the only connection that writes. Commands that
 //!   wait while a commit runs become the next commit, so no timer is needed and the price of a
 //!   sync is shared by all who wait for it.
+//! - The **checkpointer** (`checkpoint`) moves the write-ahead log into the file meanwhile.
 //! - The **readers** (`readers`) are a few read-only connections. They see the last commit and
 //!   never hold up the writer.
 //! - The **folder** (`folder`) is locked while the store is open, so that two servers can't write
@@ -27,6 +28,7 @@
 
 mod attempt;
 mod blob;
+mod checkpoint;
 mod code;
 mod configuration;
 mod fault;
@@ -38,6 +40,8 @@ mod migration;
 mod nodes;
 mod open;
 mod owed;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod readers;
 mod row;

@@ -124,6 +124,20 @@ pub(crate) fn first(
     rows.next()?.map(read).transpose()
 }
 
+/// The id of the message at a place, if it is the application's.
+pub(crate) fn id_at(
+    connection: &Connection,
+    app: AppKey,
+    seq: Seq,
+) -> FaultResult<Option<MessageId>> {
+    let sql = "SELECT id FROM message WHERE seq = ?1 AND app = ?2";
+    let id = connection
+        .prepare_cached(sql)?
+        .query_row(params![seq.0, app.0], |row| row.get(0))
+        .optional()?;
+    Ok(id.map(|bytes| MessageId::from_ksuid(Ksuid::from_bytes(bytes))))
+}
+
 /// The id of the application's message with this `event_id`.
 pub(crate) fn id_of_event(
     connection: &Connection,

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
+use crate::checkpoint::Checkpointer;
 use crate::folder::Folder;
 use crate::migration::{MigrationError, migrate};
 use crate::readers::Readers;
-use crate::writer::Writer;
+use crate::writer::{Writer, WriterThread};
 
 /// The embedded store. Clones share one database.
 #[derive(Clone)]
@@ -79,6 +80,7 @@ fn pid_text(pid: Option<&u32>) -> String {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
     Writer(Options),
+    Checkpointer,
     Reader,
 }
 
@@ -101,7 +103,10 @@ impl Sqlite {
         })?;
         let next_seq = next_seq(&connection).map_err(wrong)?;
         let readers = Readers::open(&file, options.readers.max(1)).map_err(wrong)?;
-        let writer = Writer::start(connection, next_seq, folder).map_err(OpenError::Thread)?;
+        let checkpointer = Checkpointer::start(&file).map_err(wrong)?;
+        let checkpointer = checkpointer.map_err(OpenError::Thread)?;
+        let thread = WriterThread::new(connection, next_seq, checkpointer);
+        let writer = Writer::start(thread, folder).map_err(OpenError::Thread)?;
         Ok(Self { writer, readers })
     }
 
@@ -116,7 +121,8 @@ impl Sqlite {
             MigrationError::Sql(error) => wrong(error),
             MigrationError::Refused(error) => error,
         })?;
-        let writer = Writer::start(connection, FIRST_SEQ, ()).map_err(OpenError::Thread)?;
+        let thread = WriterThread::new(connection, FIRST_SEQ, Checkpointer::none());
+        let writer = Writer::start(thread, ()).map_err(OpenError::Thread)?;
         let readers = Readers::Writer(writer.clone());
         Ok(Self { writer, readers })
     }
@@ -179,6 +185,11 @@ pub(crate) fn configure(connection: &Connection, role: Role) -> rusqlite::Result
          PRAGMA mmap_size = 0;",
     )?;
     match role {
+        Role::Checkpointer => connection.execute_batch(
+            "PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = 0;
+             PRAGMA cache_size = 0;",
+        ),
         Role::Reader => connection.execute_batch("PRAGMA cache_size = -2000;"),
         Role::Writer(options) => {
             connection.execute_batch(
@@ -188,7 +199,7 @@ pub(crate) fn configure(connection: &Connection, role: Role) -> rusqlite::Result
                  PRAGMA foreign_keys = ON;
                  PRAGMA secure_delete = ON;
                  PRAGMA cache_size = -16000;
-                 PRAGMA wal_autocheckpoint = 4000;
+                 PRAGMA wal_autocheckpoint = 0;
                  PRAGMA journal_size_limit = 67108864;",
             )?;
             let pages = options.file_bytes_max.map(|bytes| bytes / PAGE_BYTES);

@@ -19,6 +19,7 @@ use watchfire_store::{DeliveryRef, EndpointKey, FenceToken, NewOwed, OwedReason,
 
 use crate::code::Code;
 use crate::fault::FaultResult;
+use crate::message;
 use crate::writer::Tx;
 
 /// What [`put`] did.
@@ -96,16 +97,18 @@ fn standing(tx: &Tx<'_>, delivery: DeliveryRef) -> FaultResult<Option<Standing>>
 }
 
 fn insert(tx: &Tx<'_>, owed: &NewOwed) -> FaultResult<Put> {
+    let DeliveryRef { app, seq, .. } = owed.delivery;
+    let Some(message) = message::id_at(tx.connection(), app, seq)? else {
+        return Ok(Put::Missing);
+    };
     let sql = "INSERT INTO owed (seq, endpoint, message, due_at, reason, trigger, attempts, stale, \
-         urgency, record) \
-         SELECT ?1, ?2, m.id, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM message m \
-         WHERE m.seq = ?1 AND m.app = ?3";
-    let changed = tx.execute(
+         urgency, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    tx.execute(
         sql,
         params![
             owed.delivery.seq.0,
             owed.delivery.endpoint.0,
-            owed.delivery.app.0,
+            message.ksuid().as_bytes(),
             owed.due_at.map(Timestamp::unix_micros),
             reason_of(owed).code(),
             owed.series.trigger.code(),
@@ -115,11 +118,7 @@ fn insert(tx: &Tx<'_>, owed: &NewOwed) -> FaultResult<Put> {
             owed.record,
         ],
     )?;
-    Ok(if changed > 0 {
-        Put::Inserted
-    } else {
-        Put::Missing
-    })
+    Ok(Put::Inserted)
 }
 
 fn replace(tx: &Tx<'_>, owed: &NewOwed) -> FaultResult<()> {

@@ -32,6 +32,7 @@ use tracing::{error, warn};
 use watchfire_domain::limit;
 use watchfire_store::{Seq, StoreError};
 
+use crate::checkpoint::Checkpointer;
 use crate::fault::{Fault, FaultResult, repeat};
 use crate::open::BUSY_TIMEOUT;
 
@@ -92,23 +93,13 @@ enum Order {
 
 impl Writer {
     /// Starts the thread. `at_end` is dropped after the connection was closed.
-    pub(crate) fn start(
-        connection: Connection,
-        next_seq: i64,
-        at_end: impl Send + 'static,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(work: WriterThread, at_end: impl Send + 'static) -> std::io::Result<Self> {
         let (queue, orders) = mpsc::channel(QUEUE_JOBS_MAX);
         let (running, ended) = watch::channel(());
-        let work = WriterThread {
-            connection,
-            next_seq,
-            scrub_log: false,
-            orders,
-        };
         thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                work.run();
+                work.run(orders);
                 drop(at_end);
                 drop(running);
             })?;
@@ -200,18 +191,28 @@ where
 #[error("the work in the transaction panicked")]
 struct Panicked;
 
-struct WriterThread {
+/// What the thread owns.
+pub(crate) struct WriterThread {
     connection: Connection,
     next_seq: i64,
+    checkpointer: Checkpointer,
     /// Something was removed that the write-ahead log still holds.
     scrub_log: bool,
-    orders: mpsc::Receiver<Order>,
 }
 
 impl WriterThread {
-    fn run(mut self) {
-        while let Some(first) = self.orders.blocking_recv() {
-            let mut group = self.collect(first);
+    pub(crate) fn new(connection: Connection, next_seq: i64, checkpointer: Checkpointer) -> Self {
+        Self {
+            connection,
+            next_seq,
+            checkpointer,
+            scrub_log: false,
+        }
+    }
+
+    fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(first) = orders.blocking_recv() {
+            let mut group = collect(&mut orders, first);
             let commit = self.commit(&mut group);
             if let Err(error) = &commit {
                 error!(error = %error, jobs = group.len(), "commit failed; nothing of it was stored");
@@ -219,35 +220,17 @@ impl WriterThread {
             for job in group {
                 job.answer(commit.as_ref().copied());
             }
-            if self.scrub_log {
-                self.empty_log();
-            }
+            self.tend_log();
         }
         self.close();
     }
 
-    /// Takes what waits, up to a bounded number of rows.
-    fn collect(&mut self, first: Order) -> Vec<Box<dyn Job>> {
-        let mut group = Vec::new();
-        let mut rows = 0;
-        let mut next = Some(first);
-        while let Some(order) = next {
-            match order {
-                Order::Job(Rows(more), job) => {
-                    rows += more;
-                    group.push(job);
-                }
-                // What was queued before is still carried out; nothing more is taken in.
-                Order::Close => self.orders.close(),
-            }
-            let room = rows < limit::COMMIT_ROWS_MAX;
-            next = if room {
-                self.orders.try_recv().ok()
-            } else {
-                None
-            };
+    fn tend_log(&mut self) {
+        if self.scrub_log {
+            self.empty_log();
+        } else if let Err(error) = self.checkpointer.tend(&self.connection) {
+            warn!(error = %error, "write-ahead log was not moved into the file");
         }
-        group
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
@@ -321,6 +304,7 @@ impl WriterThread {
 
     /// Leaves one file without a log, so that a copy of it is whole.
     fn close(mut self) {
+        self.checkpointer.stop();
         self.empty_log();
         if let Err((_, error)) = self.connection.close() {
             warn!(error = %error, "database was not closed cleanly");
@@ -328,6 +312,29 @@ impl WriterThread {
     }
 }
 
+/// Takes what waits, up to a bounded number of rows.
+fn collect(orders: &mut mpsc::Receiver<Order>, first: Order) -> Vec<Box<dyn Job>> {
+    let mut group = Vec::new();
+    let mut rows = 0;
+    let mut next = Some(first);
+    while let Some(order) = next {
+        match order {
+            Order::Job(Rows(more), job) => {
+                rows += more;
+                group.push(job);
+            }
+            // What was queued before is still carried out; nothing more is taken in.
+            Order::Close => orders.close(),
+        }
+        let room = rows < limit::COMMIT_ROWS_MAX;
+        next = if room { orders.try_recv().ok() } else { None };
+    }
+    group
+}
+
 fn run_cached(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

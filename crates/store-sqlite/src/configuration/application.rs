@@ -6,7 +6,7 @@ use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, Application, ApplicationRef, Conflict, Range, StoredApplication};
 
-use super::{api_key, conflict_if_unique, json_text, page};
+use super::{api_key, conflict_over, json_text, page};
 use crate::fault::{FaultResult, Refusal};
 use crate::row::Columns;
 use crate::writer::Tx;
@@ -28,7 +28,9 @@ pub(super) fn create(
         application.updated_at.unix_micros(),
         json_text(&application.settings)?,
     ]);
-    inserted.map_err(|error| conflict_if_unique(error, Conflict::ApplicationUid))?;
+    inserted.map_err(|error| {
+        conflict_over(application.uid.as_ref(), error, Conflict::ApplicationUid)
+    })?;
     Ok(())
 }
 
@@ -47,7 +49,9 @@ pub(super) fn update(
         application.updated_at.unix_micros(),
         json_text(&application.settings)?,
     ]);
-    match updated.map_err(|error| conflict_if_unique(error, Conflict::ApplicationUid))? {
+    match updated
+        .map_err(|error| conflict_over(application.uid.as_ref(), error, Conflict::ApplicationUid))?
+    {
         0 => Err(changed_or_missing(tx, key)?.into()),
         _ => Ok(()),
     }

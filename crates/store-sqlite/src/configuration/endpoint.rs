@@ -13,7 +13,7 @@ use watchfire_store::{
     AppKey, Conflict, Endpoint, EndpointKey, EndpointRef, Range, StoredEndpoint,
 };
 
-use super::{application, conflict_if_unique, json_text, page};
+use super::{application, conflict_over, json_text, page};
 use crate::fault::{FaultResult, Refusal};
 use crate::row::Columns;
 use crate::writer::Tx;
@@ -45,7 +45,9 @@ pub(super) fn create(
         json_text(&health)?,
         is_unwell(&health),
     ]);
-    inserted.map_err(|error| conflict_if_unique(error, Conflict::EndpointUid))?;
+    inserted.map_err(|error| {
+        conflict_over(endpoint.identity.uid.as_ref(), error, Conflict::EndpointUid)
+    })?;
     Ok(())
 }
 
@@ -76,7 +78,9 @@ pub(super) fn update(
         json_text(&endpoint.settings)?,
         endpoint.sealed,
     ]);
-    match updated.map_err(|error| conflict_if_unique(error, Conflict::EndpointUid))? {
+    match updated.map_err(|error| {
+        conflict_over(endpoint.identity.uid.as_ref(), error, Conflict::EndpointUid)
+    })? {
         0 => Err(changed_or_missing(tx, key)?.into()),
         _ => Ok(()),
     }

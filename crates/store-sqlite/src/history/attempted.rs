@@ -53,7 +53,7 @@ pub(super) fn list(
 }
 
 /// The messages' ids. Only the indexes that can hold the wanted status are walked.
-pub(super) fn ids_query(
+pub(crate) fn ids_query(
     endpoint: EndpointKey,
     status: Option<DeliveryStatus>,
     range: &Range<MessageId>,

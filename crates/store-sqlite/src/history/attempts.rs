@@ -46,7 +46,7 @@ pub(super) fn of_endpoint(
     list(connection, query, filter, range.limit)
 }
 
-pub(super) fn of_endpoint_query(
+pub(crate) fn of_endpoint_query(
     (app, endpoint): (AppKey, EndpointKey),
     filter: &AttemptFilter,
     range: &Range<AttemptId>,
@@ -77,7 +77,7 @@ pub(super) fn of_message(
     list(connection, query, filter, range.limit)
 }
 
-pub(super) fn of_message_query(
+pub(crate) fn of_message_query(
     (app, seq): (AppKey, Seq),
     filter: &AttemptFilter,
     range: &Range<AttemptId>,

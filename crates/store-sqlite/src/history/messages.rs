@@ -85,7 +85,7 @@ pub(super) fn list(
 const MESSAGE_EVENT_TYPE: usize = 4;
 const MESSAGE_DETAILS: usize = 9;
 
-pub(super) fn list_query(
+pub(crate) fn list_query(
     app: AppKey,
     filter: &MessageFilter,
     range: &Range<MessageId>,

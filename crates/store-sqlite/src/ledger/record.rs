@@ -1,16 +1,18 @@
 //! Records attempts and what follows from them.
 
-use rusqlite::params;
 use watchfire_domain::attempt::{AfterAttempt, Settlement};
+use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AttemptRecord, FenceToken, HealthChange, NewOwed, OwedReason, Recorded, Standing, Write,
+    AppKey, AttemptRecord, DeliveryRef, FenceToken, HealthChange, NewOwed, OwedReason, Recorded,
+    Seq, Standing, Write,
 };
 
 use super::Tally;
-use crate::attempt;
+use crate::attempt::{self, Inserted};
 use crate::configuration;
 use crate::fault::FaultResult;
+use crate::message;
 use crate::owed::{self, Fenced, Put};
 use crate::writer::Tx;
 
@@ -19,6 +21,7 @@ pub(super) fn record(tx: &Tx<'_>, now: Timestamp, batch: &[Write]) -> FaultResul
         tx,
         now,
         tally: Tally::default(),
+        last: None,
     };
     let recorded: FaultResult<Vec<_>> = batch.iter().map(|write| recording.write(write)).collect();
     let recorded = recorded?;
@@ -30,6 +33,8 @@ struct Recording<'t, 'c> {
     tx: &'t Tx<'c>,
     now: Timestamp,
     tally: Tally,
+    /// The message looked up last.
+    last: Option<((AppKey, Seq), MessageId)>,
 }
 
 impl Recording<'_, '_> {
@@ -55,8 +60,11 @@ impl Recording<'_, '_> {
     }
 
     fn fresh(&mut self, record: &AttemptRecord) -> FaultResult<Recorded> {
-        if !attempt::insert(self.tx, record)? {
-            return self.repeated_or_gone(record);
+        let Some(message) = self.message(record.delivery)? else {
+            return Ok(Recorded::Stale);
+        };
+        if attempt::insert(self.tx, record, message)? == Inserted::Repeated {
+            return Ok(Recorded::Done);
         }
         match record.attempt.next {
             AfterAttempt::Settled { settlement } => self.settled(record, settlement)?,
@@ -79,7 +87,10 @@ impl Recording<'_, '_> {
         if fenced == Fenced::Stale {
             return Ok(Recorded::Stale);
         }
-        attempt::insert(self.tx, record)?;
+        // Retention keeps a message while it is owed.
+        if let Some(message) = self.message(delivery)? {
+            attempt::insert(self.tx, record, message)?;
+        }
         if let AfterAttempt::Settled { settlement } = record.attempt.next {
             self.tally
                 .settled(delivery.endpoint, record.attempt.attempted_at, settlement);
@@ -127,21 +138,17 @@ impl Recording<'_, '_> {
         Ok(put)
     }
 
-    /// Nothing was inserted: the caller repeats itself, or retention has removed the message.
-    fn repeated_or_gone(&self, record: &AttemptRecord) -> FaultResult<Recorded> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM attempt WHERE seq = ?1 AND id = ?2)";
-        let id = record.attempt.id.ksuid();
-        let repeated = self
-            .tx
-            .prepare(sql)?
-            .query_row(params![record.delivery.seq.0, id.as_bytes()], |row| {
-                row.get(0)
-            })?;
-        Ok(if repeated {
-            Recorded::Done
-        } else {
-            Recorded::Stale
-        })
+    /// The id of a delivery's message, read once for all deliveries of a message in a row.
+    fn message(&mut self, delivery: DeliveryRef) -> FaultResult<Option<MessageId>> {
+        let place = (delivery.app, delivery.seq);
+        if let Some((last, id)) = self.last
+            && last == place
+        {
+            return Ok(Some(id));
+        }
+        let id = message::id_at(self.tx.connection(), delivery.app, delivery.seq)?;
+        self.last = id.map(|id| (place, id));
+        Ok(id)
     }
 }
 

@@ -79,9 +79,14 @@ pub struct World {
 impl World {
     /// One node, one application and so many endpoints.
     pub async fn with_endpoints(store: Arc<dyn Store>, count: usize) -> Self {
+        Self::seeded(store, count, 7).await
+    }
+
+    /// The same with other chance: a second world in one store needs other ids.
+    pub async fn seeded(store: Arc<dyn Store>, count: usize, seed: u64) -> Self {
         let node = NodeId("one".to_owned());
         let epoch = store.join(&node, at(0)).await.expect("join");
-        let chance = Arc::new(Chance::seeded(7));
+        let chance = Arc::new(Chance::seeded(seed));
         let nowhere = Self {
             store,
             chance,
