@@ -11,7 +11,9 @@ mod jwt;
 mod permission;
 mod tokens;
 
-pub(crate) use permission::{App, Org, OrgApp, OrgFor, ReadAll, Sender, application_ref};
+pub(crate) use permission::{
+    App, Operational, Org, OrgApp, OrgFor, ReadAll, Sender, application_ref,
+};
 pub use tokens::{DEFAULT_ORGANIZATION, Tokens};
 
 use std::sync::Arc;

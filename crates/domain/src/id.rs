@@ -222,6 +222,10 @@ id_type!(
     AttemptId, "atmpt_"
 );
 id_type!(
+    /// A notice, and the operational webhook it makes.
+    NoticeId, "notice_"
+);
+id_type!(
     /// A durable background job such as a replay.
     TaskId, "qtask_"
 );

@@ -27,6 +27,7 @@ pub mod health;
 pub mod id;
 pub mod limit;
 pub mod message;
+pub mod notice;
 pub mod outcome;
 pub mod retry;
 pub mod scope;

@@ -22,10 +22,16 @@ impl Inner {
     /// Applies changes; this node sees them before it returns.
     pub(crate) async fn apply(&self, changes: Vec<Change>) -> Result<(), ApplyError> {
         let endpoints: Vec<_> = changes.iter().filter_map(changed_endpoint).collect();
+        let tells = changes
+            .iter()
+            .any(|change| matches!(change, Change::Tell(_)));
         let stale = Stale::after(&changes);
         let applied = self.catalog.apply(changes).await;
         self.keyring.forget(&stale);
         applied?;
+        if tells {
+            self.noticed.notify_one();
+        }
         for endpoint in endpoints {
             self.endpoint_changed(endpoint).await;
         }
@@ -48,6 +54,7 @@ fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
         | Change::CreateApiKey { .. }
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
+        | Change::Tell(_)
         | Change::Remember { .. } => None,
     }
 }

@@ -14,7 +14,7 @@ use watchfire_contracts::{Catalog as Contracts, Contract};
 use watchfire_deliver::{Policy as AddressPolicy, Scheme, Spelling, Target};
 use watchfire_domain::endpoint::{Auth, Method, Secrets};
 use watchfire_domain::health::{Decision, Gate, Health, Policy};
-use watchfire_domain::id::ApplicationId;
+use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
 use watchfire_domain::message::{Message, record_hash};
 use watchfire_domain::outcome::{Cause, Outcome, SkipReason, SuccessRule, Verdict};
 use watchfire_domain::retry::Schedule;
@@ -29,7 +29,9 @@ use crate::vault::{Vault, VaultError};
 #[derive(Debug)]
 pub struct Endpoint {
     pub stored: StoredEndpoint,
+    pub org: OrganizationId,
     pub application_id: ApplicationId,
+    pub application_uid: Option<Uid>,
     pub contract: Arc<Contract>,
     /// Deliveries per second to all endpoints of the application together.
     application_rate: Option<u32>,
@@ -131,7 +133,9 @@ impl Workshop {
         let contract = self.contract_of(application);
         let request = self.ready(application, &stored, &contract);
         Endpoint {
+            org: application.org.clone(),
             application_id: application.application.id,
+            application_uid: application.application.uid.clone(),
             application_rate: application.application.settings.throttle_rate,
             health: RwLock::new(stored.health.clone()),
             stored,

@@ -24,7 +24,7 @@ use crate::inner::Inner;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
-use crate::{apply, owed, record, recover, service, upkeep};
+use crate::{apply, notices, owed, record, recover, service, upkeep};
 
 /// How long a stop waits for the store after the attempts have ended.
 const WRITE_GRACE: Duration = Duration::from_secs(5);
@@ -85,6 +85,7 @@ impl Engine {
         tracing::info!(fresh, node = %inner.config.node.0, "engine started");
         tasks.spawn(accept::commit_loop(Arc::clone(&inner), accepted));
         tasks.spawn(owed::due_loop(Arc::clone(&inner)));
+        tasks.spawn(notices::tell_loop(Arc::clone(&inner)));
         tasks.spawn(upkeep::upkeep_loop(Arc::clone(&inner)));
         inner.pump();
         let engine = Self {

@@ -9,6 +9,7 @@ use watchfire_store::{AppKey, Change, EndpointKey, StoreResult};
 
 use crate::endpoint::Endpoint;
 use crate::inner::Inner;
+use crate::notices::{About, By};
 use crate::timers::Timers;
 
 /// When which endpoint's health changes by itself.
@@ -59,8 +60,15 @@ async fn pass_time(inner: &Arc<Inner>, endpoint: &Endpoint, now: Timestamp) -> S
             key: endpoint.stored.key,
             health: next.clone(),
         };
-        match inner.store.apply(vec![change]).await {
-            Ok(()) => {}
+        let about = About {
+            entropy: inner.entropy.as_ref(),
+            endpoint,
+            now,
+        };
+        let told = about.health(&next, &notices, By::Outcome).into_iter();
+        let changes = std::iter::once(change).chain(told.map(Change::Tell));
+        match inner.store.apply(changes.collect()).await {
+            Ok(()) => inner.noticed.notify_one(),
             Err(watchfire_store::ApplyError::Store(error)) => return Err(error),
             // The endpoint was deleted meanwhile.
             Err(watchfire_store::ApplyError::Conflict(_)) => {

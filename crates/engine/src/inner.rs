@@ -49,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) keyring: Keyring,
     pub(crate) owed: OwedIndex,
     pub(crate) health: HealthWatch,
+    /// Something waits to be told.
+    pub(crate) noticed: Notify,
     pub(crate) metrics: Metrics,
     pub(crate) epoch: Epoch,
     pub(crate) shared: Mutex<Shared>,
@@ -87,6 +89,7 @@ impl Inner {
             contracts: parts.contracts,
             owed: OwedIndex::default(),
             health: HealthWatch::default(),
+            noticed: Notify::new(),
             metrics: Metrics::default(),
             epoch,
             shared: Mutex::new(Shared {

@@ -67,6 +67,7 @@ impl Stale {
                 | Change::DeleteEndpoint { .. }
                 | Change::SetHealth { .. }
                 | Change::CreateEventType { .. }
+                | Change::Tell(_)
                 | Change::PutEventType { .. }
                 | Change::DeleteEventType { .. }
                 | Change::Remember { .. } => {}

@@ -10,6 +10,8 @@
 //! - `send` renders one job and makes one request through the transport.
 //! - `record` writes outcomes in batches, together with what follows from them, and only then
 //!   tells the others.
+//! - `notices` says what people are told about a record, in the same transaction, and hands it to
+//!   the operational applications.
 //! - `owed` brings back what is due; `recover` brings back what the last run left; `upkeep` moves
 //!   the checkpoint and removes what has outlived its retention.
 //! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
@@ -33,6 +35,7 @@ mod health_watch;
 mod inner;
 mod keyring;
 mod metrics;
+mod notices;
 mod owed;
 mod record;
 mod recover;

@@ -19,13 +19,15 @@ use watchfire_domain::health::{Effect, Health, Notice};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AttemptRecord, HealthChange, NewOwed, OwedReason, Recorded, Series, Standing, StoreError, Write,
+    AttemptRecord, HealthChange, NewNotice, NewOwed, OwedReason, Recorded, Series, Standing,
+    StoreError, Write,
 };
 
 use crate::dispatch::Job;
 use crate::endpoint::Endpoint;
 use crate::event::{Attempted, Event};
 use crate::inner::{Inner, Shared};
+use crate::notices::{About, By};
 use crate::send::Finished;
 
 /// Something to write down.
@@ -187,6 +189,8 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
         stale: attempts_counted < ended.attempts_made,
     };
     let attempt = finished.take_attempt(next);
+    let change = health.as_ref().map(|health| (health, notices.as_slice()));
+    let told = tell(inner, &finished, &attempt, change);
     let job = &finished.job;
     let record = AttemptRecord {
         delivery: job.delivery,
@@ -199,12 +203,36 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
             endpoint: job.delivery.endpoint,
             health,
         }),
+        notices: told,
     };
     Judged {
         record: Arc::new(record),
         finished,
         notices,
     }
+}
+
+/// What people are told about an attempt and what it did to its endpoint's health.
+fn tell(
+    inner: &Inner,
+    finished: &Finished,
+    attempt: &Attempt,
+    change: Option<(&Health, &[Notice])>,
+) -> Vec<NewNotice> {
+    let Some(endpoint) = finished.endpoint.as_deref() else {
+        return Vec::new();
+    };
+    let about = About {
+        entropy: inner.entropy.as_ref(),
+        endpoint,
+        now: inner.clock.now(),
+    };
+    let attempt = about.attempt(&finished.job.message, attempt);
+    let health = change.map(|(health, notices)| about.health(health, notices, By::Outcome));
+    attempt
+        .into_iter()
+        .chain(health.unwrap_or_default())
+        .collect()
 }
 
 /// The endpoint's health after the attempt, if that changed it. It is adopted at once: the next
@@ -320,6 +348,12 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
         }
     }
     drop(shared);
+    if events
+        .iter()
+        .any(|judged| !judged.record.notices.is_empty())
+    {
+        inner.noticed.notify_one();
+    }
     for judged in events {
         judged.finished.log(&judged.record.attempt);
         publish(inner, *judged);

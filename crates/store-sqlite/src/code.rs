@@ -3,6 +3,7 @@
 
 use watchfire_domain::attempt::{Settlement, Trigger};
 use watchfire_domain::message::Urgency;
+use watchfire_domain::notice::NoticeKind;
 use watchfire_domain::outcome::{Cause, Phase, SkipReason, Verdict};
 use watchfire_store::OwedReason;
 
@@ -32,6 +33,18 @@ macro_rules! codes {
 codes! {
     Trigger { Scheduled = 0, Manual = 1, Probe = 2 }
     Settlement { Delivered = 0, Exhausted = 1, Skipped = 2, Cancelled = 3 }
+    NoticeKind {
+        EndpointCreated = 0,
+        EndpointUpdated = 1,
+        EndpointDeleted = 2,
+        EndpointDisabled = 3,
+        EndpointSuspended = 4,
+        EndpointFailing = 5,
+        EndpointRecovered = 6,
+        AttemptFailing = 7,
+        AttemptExhausted = 8,
+        AttemptRecovered = 9,
+    }
     Urgency { Ordinary = 0, Urgent = 1 }
     OwedReason { Retry = 0, Turn = 1, Spilled = 2, Held = 3, Scheduled = 4, Requested = 5 }
     Phase { Resolve = 0, Connect = 1, Tls = 2, Send = 3, FirstByte = 4, Body = 5 }

@@ -19,6 +19,7 @@ use watchfire_store::{
 
 use crate::fault::{FaultResult, Refusal};
 use crate::ledger::{remember, remembered};
+use crate::notices;
 use crate::open::Sqlite;
 use crate::writer::{Rows, Tx};
 
@@ -163,6 +164,7 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
         Change::CreateApiKey { key } => api_key::create(tx, key),
         Change::RevokeApiKey { org, id } => api_key::revoke(tx, org, *id),
         Change::NoteApiKeyUse { id, at } => Ok(api_key::note_use(tx, *id, *at)?),
+        Change::Tell(notice) => Ok(notices::write(tx, notice)?),
         Change::Remember { answer, now } => match remembered(tx.connection(), &answer.key, *now)? {
             Some(before) => Err(Conflict::Repeated(before).into()),
             None => Ok(remember(tx, answer)?),

@@ -38,6 +38,7 @@ mod ledger;
 mod message;
 mod migration;
 mod nodes;
+mod notices;
 mod open;
 mod owed;
 #[cfg(test)]

@@ -22,6 +22,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "api_keys",
         sql: include_str!("../migrations/0002_api_keys.sql"),
     },
+    Migration {
+        version: 3,
+        name: "notices",
+        sql: include_str!("../migrations/0003_notices.sql"),
+    },
 ];
 
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (

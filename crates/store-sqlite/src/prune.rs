@@ -3,7 +3,7 @@
 //! # Order
 //!
 //! Expired answers, deleted applications, payloads, finished messages with their attempts, old
-//! roll-ups, endpoints that were deleted long ago. A run stops when its rows are used up; the next
+//! roll-ups and notices, endpoints that were deleted long ago. A run stops when its rows are used up; the next
 //! one goes on.
 //!
 //! # Where it goes on
@@ -73,6 +73,7 @@ impl Run {
         self.old_payloads(tx)?;
         self.old_messages(tx)?;
         self.old_hours(tx)?;
+        self.old_notices(tx)?;
         self.deleted_endpoints(tx)?;
         self.empty_applications(tx)?;
         let rows = self.order.rows_max - self.left;
@@ -230,6 +231,15 @@ impl Run {
         let sql = "DELETE FROM endpoint_hour WHERE (endpoint, hour) IN \
              (SELECT endpoint, hour FROM endpoint_hour WHERE hour < ?1 LIMIT ?2)";
         let cutoff = hour_of(self.message_cutoff());
+        self.used(tx.execute(sql, params![cutoff, self.limit()])?);
+        Ok(())
+    }
+
+    /// Lines of the inbox, read or not, that nothing was added to for so long.
+    fn old_notices(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
+        let sql = "DELETE FROM notice WHERE key IN \
+             (SELECT key FROM notice WHERE last_at < ?1 LIMIT ?2)";
+        let cutoff = self.message_cutoff().unix_micros();
         self.used(tx.execute(sql, params![cutoff, self.limit()])?);
         Ok(())
     }

@@ -12,6 +12,7 @@ use watchfire_domain::time::Timestamp;
 use crate::credentials::ApiKey;
 use crate::keys::{AppKey, EndpointKey};
 use crate::ledger::Remembered;
+use crate::notices::NewNotice;
 use crate::{StoreError, StoreResult};
 
 /// Applications, endpoints and event types.
@@ -152,6 +153,8 @@ pub enum Change {
         id: KeyId,
         at: Timestamp,
     },
+    /// What people are told about the changes of the same list.
+    Tell(NewNotice),
     /// Refused with [`Conflict::Repeated`] if the key is remembered at `now`.
     Remember {
         answer: Remembered,

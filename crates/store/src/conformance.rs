@@ -17,6 +17,7 @@ pub mod configuration;
 pub mod credentials;
 pub mod endpoints;
 pub mod history;
+pub mod notices;
 pub mod order;
 pub mod prune;
 pub mod races;
@@ -168,6 +169,14 @@ macro_rules! conformance {
                 an_expunged_response_is_gone_and_the_attempt_stays
                 a_list_can_leave_the_answers_out
             }
+            notices {
+                a_notice_is_written_with_its_attempt
+                a_late_result_tells_nobody
+                what_was_told_waits_no_longer
+                a_storm_makes_one_line_until_it_is_read
+                an_inbox_belongs_to_one_organization
+                old_lines_go
+            }
             prune {
                 payloads_go_at_their_age_and_messages_at_theirs
                 a_message_can_ask_for_less
@@ -223,6 +232,7 @@ mod tests {
         ("endpoints", include_str!("conformance/endpoints.rs")),
         ("history", include_str!("conformance/history.rs")),
         ("attempted", include_str!("conformance/attempted.rs")),
+        ("notices", include_str!("conformance/notices.rs")),
         ("prune", include_str!("conformance/prune.rs")),
         ("races", include_str!("conformance/races.rs")),
     ];

@@ -11,6 +11,7 @@ use watchfire_domain::message::{Message, Urgency};
 use watchfire_domain::time::Timestamp;
 
 use crate::keys::{AppKey, EndpointKey, FenceToken, NodeId, Seq};
+use crate::notices::NewNotice;
 use crate::{Epoch, StoreResult};
 
 /// Messages, attempts and what is owed: the hot path of every delivery.
@@ -197,6 +198,8 @@ pub struct AttemptRecord {
     pub record: Option<i64>,
     /// The endpoint's health, where this attempt changes it.
     pub health: Option<HealthChange>,
+    /// What people are told about it.
+    pub notices: Vec<NewNotice>,
 }
 
 /// An endpoint's new health.

@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::Scope;
 use watchfire_engine::Snapshot;
-use watchfire_engine::service::applications;
 use watchfire_engine::service::event_types::Sight;
+use watchfire_engine::service::{applications, notices};
 use watchfire_store::ApplicationRef;
 
 use super::{Caller, Reach};
@@ -44,6 +44,9 @@ pub(crate) struct Sender {
     /// Whether the application may be created along the way.
     pub(crate) may_create: bool,
 }
+
+/// The application that gets an organization's operational webhooks; an organization's token only.
+pub(crate) struct Operational(pub(crate) App);
 
 /// What everyone in an organization may read.
 pub(crate) struct ReadAll {
@@ -98,6 +101,16 @@ pub(crate) fn application_ref(text: &str) -> Option<ApplicationRef> {
         text.parse().ok().map(ApplicationRef::Id)
     } else {
         text.parse().ok().map(ApplicationRef::Uid)
+    }
+}
+
+impl FromRequestParts<ApiState> for Operational {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let org = organization(parts, state).await?;
+        let snapshot = notices::operational(state.engine(), &org).await?;
+        Ok(Self(App { org, snapshot }))
     }
 }
 

@@ -17,6 +17,8 @@ mod health;
 mod keys;
 mod messages;
 mod needs;
+mod notices;
+mod operational;
 mod secrets;
 mod table;
 

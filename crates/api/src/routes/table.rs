@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     applications, attempts, auth, batch, contracts, endpoint_health, endpoints, event_types,
-    fallback, health, keys, messages, secrets,
+    fallback, health, keys, messages, notices, operational, secrets,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -33,7 +33,7 @@ pub fn router(state: &ApiState) -> Router {
 /// The documented routes.
 #[expect(deprecated, reason = "clients still use the older paths")]
 pub(crate) fn collected() -> OpenApiRouter<ApiState> {
-    let tables = [
+    let tables = vec![
         routes!(applications::list, applications::create),
         routes!(
             applications::find,
@@ -69,6 +69,13 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
             event_types::patch,
             event_types::delete
         ),
+        routes!(operational::list, operational::create),
+        routes!(operational::find, operational::put, operational::delete),
+        routes!(operational::secret),
+        routes!(operational::rotate),
+        routes!(operational::headers, operational::put_headers),
+        routes!(notices::list),
+        routes!(notices::read),
         routes!(messages::list, messages::create),
         routes!(messages::find),
         routes!(batch::create),

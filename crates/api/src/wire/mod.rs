@@ -11,4 +11,5 @@ pub(crate) mod field;
 pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod message;
+pub(crate) mod notice;
 pub(crate) mod recover;

@@ -22,7 +22,11 @@ pub(crate) const PER_ORGANIZATION: &[&str] = &[
     "GET /contract",
     "GET /contract/{contract_name}",
     "GET /event-type",
+    "GET /notice",
+    "GET /operational-webhook/endpoint",
     "POST /event-type",
+    "POST /operational-webhook/endpoint",
+    "PUT /operational-webhook/endpoint/{endpoint_id}",
     "PUT /event-type/{event_type_name}",
     "POST /admin/redrive-dlq",
 ];
@@ -58,6 +62,8 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) app: String,
     endpoint: String,
+    /// An endpoint of operational webhooks.
+    operational: String,
     message: String,
     attempt: String,
     pub(crate) key: (String, String),
@@ -77,6 +83,8 @@ impl World {
         server
             .ask("POST /event-type", r#"{"name":"victims","description":""}"#)
             .await;
+        let body = r#"{"url":"https://example.com/"}"#;
+        let operational = server.ask("POST /operational-webhook/endpoint", body).await;
         let list = server
             .ask(&format!("GET /app/{app}/attempt/msg/{message}"), "")
             .await;
@@ -90,14 +98,20 @@ impl World {
             server,
             app,
             endpoint,
+            operational: operational.text("/id"),
             message,
         }
     }
 
     pub(crate) fn line(&self, route: &str) -> String {
+        let endpoint = if route.contains("/operational-webhook/") {
+            &self.operational
+        } else {
+            &self.endpoint
+        };
         route
             .replace("{app_id}", &self.app)
-            .replace("{endpoint_id}", &self.endpoint)
+            .replace("{endpoint_id}", endpoint)
             .replace("{msg_id}", &self.message)
             .replace("{attempt_id}", &self.attempt)
             .replace("{key_id}", &self.key.0)

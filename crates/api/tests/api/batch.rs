@@ -37,7 +37,10 @@ async fn a_batch_has_bounds() {
     for (count, status) in [
         (0, StatusCode::UNPROCESSABLE_ENTITY),
         (limit::BATCH_MESSAGES_MAX, StatusCode::ACCEPTED),
-        (limit::BATCH_MESSAGES_MAX + 1, StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            limit::BATCH_MESSAGES_MAX + 1,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
     ] {
         let answer = server.ask("POST /app/acme/msg-batch", &of(count)).await;
         assert_eq!(answer.status, status, "{count}");

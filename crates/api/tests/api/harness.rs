@@ -195,7 +195,7 @@ impl Server {
 
     /// Replaces ids, secrets and tokens, which differ from run to run.
     fn named(&mut self, text: &str) -> String {
-        const PREFIXES: [&str; 6] = ["app_", "ep_", "msg_", "atmpt_", "qtask_", "key_"];
+        const PREFIXES: [&str; 7] = ["app_", "ep_", "msg_", "atmpt_", "qtask_", "key_", "notice_"];
         let mut out = String::with_capacity(text.len());
         let mut word = String::new();
         for letter in text.chars().chain(['\n']) {

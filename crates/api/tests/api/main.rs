@@ -3,8 +3,8 @@
 
 mod applications;
 mod attempts;
-mod batch;
 mod authorization;
+mod batch;
 mod contracts;
 mod document;
 mod endpoint_health;
@@ -16,6 +16,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod messages;
+mod notices;
 mod paging;
 mod portal;
 mod shell;

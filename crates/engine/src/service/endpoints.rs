@@ -7,7 +7,8 @@ use watchfire_contracts::manifest::PingOn;
 use watchfire_domain::endpoint::{Identity, Secrets, Settings};
 use watchfire_domain::filter::Subscription;
 use watchfire_domain::health::{Health, State};
-use watchfire_domain::id::{EndpointId, EventType};
+use watchfire_domain::id::{EndpointId, EventType, NoticeId};
+use watchfire_domain::notice::NoticeKind;
 use watchfire_domain::secret::SigningKey;
 use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoint};
 
@@ -15,7 +16,7 @@ pub use self::input::{EndpointInput, EndpointPatch, Extras};
 pub use self::secrets::{Rotation, headers, patch_headers, put_headers, rotate, secret};
 use super::check::Faults;
 use super::{Edit, Error, Put, Repeatable, Result, UPDATE_TRIES_MAX, health};
-use crate::{Engine, Snapshot};
+use crate::{Engine, Snapshot, notices};
 
 /// An endpoint with its secrets open, for whoever may see part of them.
 #[derive(Clone, Debug)]
@@ -55,9 +56,10 @@ pub async fn create(
         application: app.stored.application.id,
         endpoint: made.sealed(engine),
     };
-    engine
-        .apply(remember.into_iter().chain([create]).collect())
-        .await?;
+    let identity = &made.stored.endpoint.identity;
+    let told = told(engine, app, identity, NoticeKind::EndpointCreated);
+    let changes = remember.into_iter().chain([create]).chain(told);
+    engine.apply(changes.collect()).await?;
     health::ping_saved(
         engine,
         app,
@@ -131,6 +133,13 @@ async fn known_event_types(
         let Ok(exact) = name.parse::<EventType>() else {
             continue;
         };
+        if notices::is_operational(&app.stored.org) {
+            let known = NoticeKind::ALL.iter().any(|kind| kind.event_type() == name);
+            if !known {
+                faults.add("eventTypes", format_args!("there is no notice {name}"));
+            }
+            continue;
+        }
         let store = engine.store();
         if app.contract.event_type(name).is_none()
             && store.event_type(&app.stored.org, &exact).await?.is_none()
@@ -202,6 +211,8 @@ pub async fn patch(
             known_event_types(engine, app, new.subscription()).await?;
         }
         let mut changes = vec![update(engine, key, revision, &new)];
+        let identity = &new.stored.endpoint.identity;
+        changes.extend(told(engine, app, identity, NoticeKind::EndpointUpdated));
         // A person who switches it on overrules what its failures said.
         if enables && new.stored.health.state() != State::Active {
             new.stored.health = new.stored.health.activate().next;
@@ -236,9 +247,20 @@ pub(super) fn update(
 /// Deletes an endpoint; what it owes is settled by the engine.
 pub async fn delete(engine: &Engine, app: &Snapshot, reference: &EndpointRef) -> Result<()> {
     let stored = engine.store().endpoint(app.stored.key, reference).await?;
+    let stored = stored.ok_or(Error::NotFound)?;
     let delete = Change::DeleteEndpoint {
-        key: stored.ok_or(Error::NotFound)?.key,
+        key: stored.key,
         now: engine.clock().now(),
     };
-    Ok(engine.apply(vec![delete]).await?)
+    let identity = &stored.endpoint.identity;
+    let told = told(engine, app, identity, NoticeKind::EndpointDeleted);
+    let changes = std::iter::once(delete).chain(told);
+    Ok(engine.apply(changes.collect()).await?)
+}
+
+/// What people are told about an edit.
+fn told(engine: &Engine, app: &Snapshot, identity: &Identity, kind: NoticeKind) -> Option<Change> {
+    let now = engine.clock().now();
+    let id = NoticeId::new(now, engine.entropy());
+    notices::of_edit(id, app, identity, kind, now).map(Change::Tell)
 }

@@ -19,6 +19,7 @@ use watchfire_store::{AttemptFilter, Change, EndpointKey, EndpointRef, MessageRe
 use super::endpoints::{self, OpenEndpoint};
 use super::{Error, Once, Result, UPDATE_TRIES_MAX, attempts, messages};
 use crate::event::Event;
+use crate::notices::{About, By};
 use crate::{Engine, Snapshot};
 
 /// What DefectDojo writes where a person gave no reason.
@@ -168,6 +169,24 @@ async fn recorded(engine: &Engine, app: &Snapshot, message: MessageId) -> Result
     Ok(found.pop().map(|view| view.stored.attempt))
 }
 
+/// What people are told about a change that one of them made.
+fn notices_of(
+    engine: &Engine,
+    app: &Snapshot,
+    key: EndpointKey,
+    decision: &Decision,
+) -> impl Iterator<Item = Change> + use<> {
+    let told = app.endpoint(key).map(|endpoint| {
+        let about = About {
+            entropy: engine.entropy(),
+            endpoint,
+            now: engine.clock().now(),
+        };
+        about.health(&decision.next, &decision.notices, By::Person)
+    });
+    told.unwrap_or_default().into_iter().map(Change::Tell)
+}
+
 /// Reads, changes and writes an endpoint and its health.
 async fn change(
     engine: &Engine,
@@ -194,6 +213,7 @@ async fn change(
         if decision.effect == Effect::Changed {
             let health = decision.next.clone();
             changes.push(Change::SetHealth { key, health });
+            changes.extend(notices_of(engine, app, key, &decision));
         }
         endpoint.stored.health = decision.next;
         match engine.apply(changes).await.map_err(Error::from) {

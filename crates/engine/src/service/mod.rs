@@ -19,6 +19,7 @@ pub mod headers;
 pub mod health;
 pub mod keys;
 pub mod messages;
+pub mod notices;
 mod once;
 pub mod recover;
 

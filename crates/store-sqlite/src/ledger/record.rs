@@ -13,6 +13,7 @@ use crate::attempt::{self, Inserted};
 use crate::configuration;
 use crate::fault::FaultResult;
 use crate::message;
+use crate::notices;
 use crate::owed::{self, Fenced, Put};
 use crate::writer::Tx;
 
@@ -72,7 +73,7 @@ impl Recording<'_, '_> {
                 self.put(&owed_after(record, due_at))?;
             }
         }
-        self.change_health(record)
+        self.finish(record)
     }
 
     /// The token comes first: the result of a lease that was lost leaves no trace.
@@ -99,7 +100,7 @@ impl Recording<'_, '_> {
                 self.wake_next(record)?;
             }
         }
-        self.change_health(record)
+        self.finish(record)
     }
 
     fn settled(&mut self, record: &AttemptRecord, settlement: Settlement) -> FaultResult<()> {
@@ -116,9 +117,13 @@ impl Recording<'_, '_> {
         }
     }
 
-    fn change_health(&self, record: &AttemptRecord) -> FaultResult<Recorded> {
+    /// What goes with an attempt: the endpoint's health, and what people are told.
+    fn finish(&self, record: &AttemptRecord) -> FaultResult<Recorded> {
         if let Some(HealthChange { endpoint, health }) = &record.health {
             configuration::write_health(self.tx, *endpoint, health)?;
+        }
+        for notice in &record.notices {
+            notices::write(self.tx, notice)?;
         }
         Ok(Recorded::Done)
     }

@@ -254,6 +254,7 @@ impl World {
             urgency: Urgency::Ordinary,
             record: None,
             health: None,
+            notices: Vec::new(),
         }
     }
 
@@ -332,6 +333,7 @@ impl World {
             urgency: claimed.message.urgency,
             record: claimed.record,
             health: None,
+            notices: Vec::new(),
         }
     }
 
