@@ -48,6 +48,7 @@ fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
         | Change::CreateApiKey { .. }
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
+        | Change::CreateTask(_)
         | Change::Remember { .. } => None,
     }
 }

@@ -186,6 +186,7 @@ fn touched_by(change: &Change) -> Option<Touched> {
         | Change::CreateApiKey { .. }
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
+        | Change::CreateTask(_)
         | Change::Remember { .. } => None,
     }
 }

@@ -69,6 +69,7 @@ impl Stale {
                 | Change::CreateEventType { .. }
                 | Change::PutEventType { .. }
                 | Change::DeleteEventType { .. }
+                | Change::CreateTask(_)
                 | Change::Remember { .. } => {}
             }
         }

@@ -19,6 +19,7 @@ use watchfire_store::{
 use crate::fault::{FaultResult, Refusal};
 use crate::ledger::{remember, remembered};
 use crate::open::Sqlite;
+use crate::task;
 use crate::writer::{Rows, Tx};
 
 pub(crate) use endpoint::{belongs, write_health};
@@ -162,6 +163,7 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
         Change::CreateApiKey { key } => api_key::create(tx, key),
         Change::RevokeApiKey { org, id } => api_key::revoke(tx, org, *id),
         Change::NoteApiKeyUse { id, at } => Ok(api_key::note_use(tx, *id, *at)?),
+        Change::CreateTask(task) => task::create(tx, task),
         Change::Remember { answer, now } => match remembered(tx.connection(), &answer.key, *now)? {
             Some(before) => Err(Conflict::Repeated(before).into()),
             None => Ok(remember(tx, answer)?),
@@ -179,7 +181,7 @@ fn conflict_if_unique(error: rusqlite::Error, conflict: Conflict) -> Refusal {
     }
 }
 
-fn json_text(settings: &impl Serialize) -> FaultResult<String> {
+pub(crate) fn json_text(settings: &impl Serialize) -> FaultResult<String> {
     serde_json::to_string(settings)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()).into())
 }

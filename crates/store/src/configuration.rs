@@ -12,6 +12,7 @@ use watchfire_domain::time::Timestamp;
 use crate::credentials::ApiKey;
 use crate::keys::{AppKey, EndpointKey};
 use crate::ledger::Remembered;
+use crate::tasks::Task;
 use crate::{StoreError, StoreResult};
 
 /// Applications, endpoints and event types.
@@ -152,6 +153,9 @@ pub enum Change {
         id: KeyId,
         at: Timestamp,
     },
+    /// Refused with [`Conflict::TaskLimit`] if the application has as many running as it may, and
+    /// with [`Conflict::Missing`] if the endpoint is gone.
+    CreateTask(Box<Task>),
     /// Refused with [`Conflict::Repeated`] if the key is remembered at `now`.
     Remember {
         answer: Remembered,
@@ -308,6 +312,8 @@ pub enum Conflict {
     EndpointLimit,
     #[error("the owner has as many API keys as it may")]
     ApiKeyLimit,
+    #[error("the application has as many running tasks as it may")]
+    TaskLimit,
     #[error("an event type with this name exists")]
     EventTypeExists,
     /// Somebody else changed it since it was read.

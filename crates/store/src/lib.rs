@@ -8,6 +8,7 @@
 //!   applied whole or not at all.
 //! - [`Credentials`]: API keys, by their hash.
 //! - [`History`]: lists for people, keyset-paged on indexes; nothing here grows with the history.
+//! - [`Tasks`]: work on many deliveries in the background, step by step.
 //! - [`Nodes`]: who is running, hints that something changed, and clean-up.
 //!
 //! # Invariant
@@ -32,6 +33,7 @@ mod history;
 mod keys;
 mod ledger;
 mod nodes;
+mod tasks;
 
 pub use configuration::{
     Application, ApplicationRef, ApplicationSettings, ApplyError, Change, Configuration, Conflict,
@@ -51,8 +53,12 @@ pub use ledger::{
     StoredMessage, Unfinished, Wanted, Write,
 };
 pub use nodes::{Epoch, Hint, Nodes, PruneOrder, Pruned};
+pub use tasks::{
+    Advanced, Candidate, Candidates, Task, TaskArguments, TaskFailure, TaskFilter, TaskKind,
+    TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
+};
 
 /// A whole database: what the engine and the API are handed.
-pub trait Store: Ledger + Configuration + Credentials + History + Nodes {}
+pub trait Store: Ledger + Configuration + Credentials + History + Tasks + Nodes {}
 
-impl<T: Ledger + Configuration + Credentials + History + Nodes> Store for T {}
+impl<T: Ledger + Configuration + Credentials + History + Tasks + Nodes> Store for T {}
