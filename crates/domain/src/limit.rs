@@ -169,8 +169,6 @@ limits! {
     IDEMPOTENCY_KEY_CHARS_MAX: Characters = 256;
     /// How far back failed deliveries can be recovered: what the Svix API allows.
     RECOVER_SPAN: Time = hours(14 * 24);
-    /// Failed deliveries recovered by one request, which ends when all are owed again.
-    RECOVER_MESSAGES_MAX: Count = 10_000;
     /// Running background tasks of one application.
     TASKS_PER_APPLICATION_MAX: Count = 32;
     /// Deliveries a background task makes or cancels in one transaction.

@@ -23,9 +23,14 @@ impl Inner {
     pub(crate) async fn apply(&self, changes: Vec<Change>) -> Result<(), ApplyError> {
         let endpoints: Vec<_> = changes.iter().filter_map(changed_endpoint).collect();
         let stale = Stale::after(&changes);
+        let new_task = |change: &Change| matches!(change, Change::CreateTask(_));
+        let new_task = changes.iter().any(new_task);
         let applied = self.catalog.apply(changes).await;
         self.keyring.forget(&stale);
         applied?;
+        if new_task {
+            self.new_task.notify_one();
+        }
         for endpoint in endpoints {
             self.endpoint_changed(endpoint).await;
         }

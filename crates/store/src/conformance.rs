@@ -22,6 +22,7 @@ pub mod prune;
 pub mod races;
 pub mod record;
 pub mod recover;
+pub mod task_steps;
 pub mod tasks;
 pub mod world;
 
@@ -195,6 +196,8 @@ macro_rules! conformance {
                 what_is_owed_is_found_with_its_standing
                 candidates_are_filtered_by_what_the_message_says
                 a_walk_visits_everything_once
+            }
+            task_steps {
                 a_step_makes_deliveries_and_moves_on_together
                 a_step_is_done_once
                 a_delivery_that_moved_on_is_left_alone
@@ -248,6 +251,7 @@ mod tests {
         ("history", include_str!("conformance/history.rs")),
         ("attempted", include_str!("conformance/attempted.rs")),
         ("prune", include_str!("conformance/prune.rs")),
+        ("task_steps", include_str!("conformance/task_steps.rs")),
         ("tasks", include_str!("conformance/tasks.rs")),
         ("races", include_str!("conformance/races.rs")),
     ];

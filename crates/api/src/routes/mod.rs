@@ -18,6 +18,7 @@ mod messages;
 mod needs;
 mod secrets;
 mod table;
+mod tasks;
 
 pub(crate) use needs::scope_of;
 pub use needs::scopes_reference;

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     applications, attempts, auth, contracts, endpoint_health, endpoints, event_types, fallback,
-    health, keys, messages, secrets,
+    health, keys, messages, secrets, tasks,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -79,11 +79,17 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
         routes!(attempts::find),
         routes!(attempts::expunge),
         routes!(attempts::resend),
-        routes!(attempts::recover),
         routes!(attempts::of_message_older),
         routes!(attempts::of_destination_older),
         routes!(keys::list, keys::create),
         routes!(keys::find, keys::revoke),
+        routes!(tasks::recover),
+        routes!(tasks::replay_missing),
+        routes!(tasks::bulk_replay),
+        routes!(tasks::cancel_messages),
+        routes!(tasks::list),
+        routes!(tasks::find),
+        routes!(tasks::cancel),
         routes!(auth::app_portal_access),
         routes!(auth::dashboard_access),
         routes!(auth::logout),

@@ -11,4 +11,4 @@ pub(crate) mod field;
 pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod message;
-pub(crate) mod recover;
+pub(crate) mod task;

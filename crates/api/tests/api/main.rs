@@ -18,3 +18,4 @@ mod messages;
 mod paging;
 mod portal;
 mod shell;
+mod tasks;

@@ -20,7 +20,7 @@ pub mod health;
 pub mod keys;
 pub mod messages;
 mod once;
-pub mod recover;
+pub mod tasks;
 
 pub use check::Fault;
 use edit::UPDATE_TRIES_MAX;
