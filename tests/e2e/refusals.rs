@@ -102,7 +102,7 @@ async fn a_database_of_a_newer_server() {
     assert_eq!(setup.start().await.stop().await.code(), Some(0));
     let sql = "INSERT INTO migration (version, name, checksum) VALUES (999, 'future', '0')";
     run_sql(&setup, sql).await;
-    insta::assert_snapshot!(setup.refusal().await, @r#"watchfire: open the database: its schema has version 999, this server knows 2; use a newer server"#);
+    insta::assert_snapshot!(setup.refusal().await, @r#"watchfire: open the database: its schema has version 999, this server knows 3; use a newer server"#);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ EXAMPLES = "10"
 # something of their own.
 CONFIGURATION = """
 continue-on-failure = true
-workers = 2
+workers = 1
 
 [parameters]
 app_id = "{app}"

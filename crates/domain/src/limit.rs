@@ -173,8 +173,18 @@ limits! {
     IDEMPOTENCY_KEY_CHARS_MAX: Characters = 256;
     /// How far back failed deliveries can be recovered: what the Svix API allows.
     RECOVER_SPAN: Time = hours(14 * 24);
-    /// Failed deliveries recovered by one request, which ends when all are owed again.
-    RECOVER_MESSAGES_MAX: Count = 10_000;
+    /// Running background tasks of one application.
+    TASKS_PER_APPLICATION_MAX: Count = 32;
+    /// Deliveries a background task makes or cancels in one transaction.
+    TASK_STEP_DELIVERIES_MAX: Count = 100;
+    /// Messages a background task looks at in one step, so that a filter nothing meets holds
+    /// nobody up.
+    TASK_STEP_SCAN_ROWS_MAX: Count = 2_000;
+    /// Deliveries a background task makes each second: a share of what one endpoint can take.
+    TASK_DELIVERIES_PER_SECOND: Count = 200;
+    /// Due deliveries of an endpoint beyond which background tasks wait for it to catch up, so
+    /// that fresh deliveries never queue behind a whole replay.
+    TASK_BACKLOG_MAX: Count = 128;
     /// Unfinished requests are given this long when the server stops.
     SHUTDOWN_GRACE: Time = Duration::from_secs(20);
     /// Reading the head of a request to our API.

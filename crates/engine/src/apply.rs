@@ -26,11 +26,16 @@ impl Inner {
             .iter()
             .any(|change| matches!(change, Change::Tell(_)));
         let stale = Stale::after(&changes);
+        let new_task = |change: &Change| matches!(change, Change::CreateTask(_));
+        let new_task = changes.iter().any(new_task);
         let applied = self.catalog.apply(changes).await;
         self.keyring.forget(&stale);
         applied?;
         if tells {
             self.noticed.notify_one();
+        }
+        if new_task {
+            self.new_task.notify_one();
         }
         for endpoint in endpoints {
             self.endpoint_changed(endpoint).await;
@@ -55,6 +60,7 @@ fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
         | Change::Tell(_)
+        | Change::CreateTask(_)
         | Change::Remember { .. } => None,
     }
 }

@@ -24,9 +24,11 @@ mod rate;
 mod window;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use watchfire_domain::id::MessageId;
 use watchfire_domain::limit;
 use watchfire_domain::message::Message;
 use watchfire_domain::time::Timestamp;
@@ -237,6 +239,12 @@ impl Dispatcher {
         let jobs = lane.map(Lane::take_gated).unwrap_or_default();
         self.forget_bytes(&jobs);
         jobs
+    }
+
+    /// Whether a message of the span is queued for an endpoint.
+    pub(crate) fn queues_any_of(&self, endpoint: EndpointKey, span: &Range<MessageId>) -> bool {
+        let lane = self.lanes.get(&endpoint);
+        lane.is_some_and(|lane| lane.queues_any(|job| span.contains(&job.message.id)))
     }
 
     /// Everything queued for anybody.

@@ -24,7 +24,7 @@ use crate::inner::Inner;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
-use crate::{apply, notices, owed, record, recover, service, upkeep};
+use crate::{apply, jobs, notices, owed, record, recover, service, upkeep};
 
 /// How long a stop waits for the store after the attempts have ended.
 const WRITE_GRACE: Duration = Duration::from_secs(5);
@@ -86,6 +86,7 @@ impl Engine {
         tasks.spawn(accept::commit_loop(Arc::clone(&inner), accepted));
         tasks.spawn(owed::due_loop(Arc::clone(&inner)));
         tasks.spawn(notices::tell_loop(Arc::clone(&inner)));
+        tasks.spawn(jobs::job_loop(Arc::clone(&inner)));
         tasks.spawn(upkeep::upkeep_loop(Arc::clone(&inner)));
         inner.pump();
         let engine = Self {
@@ -173,17 +174,7 @@ impl Engine {
 
     /// Begins a new series of attempts of a message at an endpoint, due now.
     pub async fn resend(&self, app: AppKey, endpoint: EndpointKey, seq: Seq) -> StoreResult<()> {
-        self.inner.resend(app, endpoint, &[seq]).await
-    }
-
-    /// Like [`Engine::resend`], for many messages in one transaction.
-    pub async fn resend_all(
-        &self,
-        app: AppKey,
-        endpoint: EndpointKey,
-        seqs: &[Seq],
-    ) -> StoreResult<()> {
-        self.inner.resend(app, endpoint, seqs).await
+        self.inner.resend(app, endpoint, seq).await
     }
 
     /// Attempts in flight and deliveries queued in memory.

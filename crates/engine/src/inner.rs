@@ -1,5 +1,6 @@
 //! What the engine's loops share, and the few steps that more than one of them takes.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,6 +10,7 @@ use watchfire_contracts::Catalog as Contracts;
 use watchfire_deliver::{Policy, Transport};
 use watchfire_domain::ambient::{Clock, Entropy};
 use watchfire_domain::health::{Health, Notice};
+use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AppKey, DeliveryRef, EndpointKey, Epoch, NewOwed, OwedReason, Seq, Series, Store, StoreResult,
@@ -59,6 +61,8 @@ pub(crate) struct Inner {
     /// Entries handed to the record loop and not yet on disk.
     recording: AtomicUsize,
     recorded: Notify,
+    /// Somebody has created a background task.
+    pub(crate) new_task: Notify,
     events: broadcast::Sender<Event>,
     stopping: AtomicBool,
 }
@@ -101,6 +105,7 @@ impl Inner {
             entries,
             recording: AtomicUsize::new(0),
             recorded: Notify::new(),
+            new_task: Notify::new(),
             events: broadcast::channel(WATCHED_EVENTS).0,
             stopping: AtomicBool::new(false),
         }
@@ -251,6 +256,20 @@ impl Inner {
         }
     }
 
+    /// Has what is queued for an endpoint written to `owed`, if a message of the span is among it.
+    /// Returns whether one was.
+    pub(crate) fn spill_queued(&self, key: EndpointKey, span: &Range<MessageId>) -> bool {
+        let now = self.clock.now();
+        let mut shared = self.shared.lock();
+        let holds = shared.dispatcher.queues_any_of(key, span);
+        if holds {
+            for job in shared.dispatcher.take_queued(key) {
+                self.spill(&mut shared, job, OwedReason::Spilled, now);
+            }
+        }
+        holds
+    }
+
     /// An endpoint's health has changed, on disk: people may want to know.
     pub(crate) fn announce(&self, endpoint: &Endpoint, health: &Health, notices: Vec<Notice>) {
         let id = endpoint.stored.endpoint.identity.id;
@@ -305,41 +324,32 @@ impl Inner {
         }
     }
 
-    /// Begins new series of attempts, due now: all of them or none.
+    /// Begins a new series of attempts, due now.
     pub(crate) async fn resend(
         &self,
         app: AppKey,
         endpoint: EndpointKey,
-        seqs: &[Seq],
+        seq: Seq,
     ) -> StoreResult<()> {
         let now = self.clock.now();
-        let owed = |seq: &Seq| {
-            Write::Spill(NewOwed {
-                delivery: DeliveryRef {
-                    app,
-                    endpoint,
-                    seq: *seq,
-                },
-                due_at: Some(now),
-                reason: OwedReason::Requested,
-                series: Series {
-                    trigger: watchfire_domain::attempt::Trigger::Manual,
-                    ..Series::START
-                },
-                urgency: watchfire_domain::message::Urgency::Urgent,
-                record: None,
-            })
+        let delivery = DeliveryRef { app, endpoint, seq };
+        let owed = NewOwed {
+            delivery,
+            due_at: Some(now),
+            reason: OwedReason::Requested,
+            series: Series {
+                trigger: watchfire_domain::attempt::Trigger::Manual,
+                ..Series::START
+            },
+            urgency: watchfire_domain::message::Urgency::Urgent,
+            record: None,
         };
-        let owing = |change| {
-            let mut shared = self.shared.lock();
-            shared.dispatcher.owing_writes(endpoint, app, change);
-        };
-        owing(1);
-        let recorded = self
-            .store
-            .record(now, seqs.iter().map(owed).collect())
-            .await;
-        owing(-1);
+        self.shared.lock().dispatcher.owing_writes(endpoint, app, 1);
+        let recorded = self.store.record(now, vec![Write::Spill(owed)]).await;
+        self.shared
+            .lock()
+            .dispatcher
+            .owing_writes(endpoint, app, -1);
         recorded?;
         self.owed.note(endpoint, app, Some(now));
         Ok(())

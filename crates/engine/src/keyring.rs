@@ -70,6 +70,7 @@ impl Stale {
                 | Change::Tell(_)
                 | Change::PutEventType { .. }
                 | Change::DeleteEventType { .. }
+                | Change::CreateTask(_)
                 | Change::Remember { .. } => {}
             }
         }

@@ -15,6 +15,7 @@
 //! - `owed` brings back what is due; `recover` brings back what the last run left; `upkeep` moves
 //!   the checkpoint and removes what has outlived its retention.
 //! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
+//! - `jobs` carries out background tasks: recover, replay, cancel.
 //! - `service` is what the API and the dashboard call.
 //!
 //! # What this crate must never do
@@ -33,6 +34,7 @@ mod engine;
 mod event;
 mod health_watch;
 mod inner;
+mod jobs;
 mod keyring;
 mod metrics;
 mod notices;

@@ -101,7 +101,7 @@ fn plan(
                 writes.push(Write::Attempt(record));
                 after.push(After::Attempted(Box::new(judged)));
                 if let Some(job) = deferred {
-                    defer(&mut shared, &job, &mut writes, &mut after);
+                    defer(&mut shared, &job, now, &mut writes, &mut after);
                 }
             }
             Entry::Spill {
@@ -126,7 +126,7 @@ fn plan(
                     due_at: Some(due_at),
                     in_flight: true,
                 });
-                defer(&mut shared, &job, &mut writes, &mut after);
+                defer(&mut shared, &job, now, &mut writes, &mut after);
             }
         }
     }
@@ -134,7 +134,13 @@ fn plan(
 }
 
 /// Notes that a job in flight becomes owed, and that those behind it must wait in `owed` too.
-fn defer(shared: &mut Shared, job: &Job, writes: &mut Vec<Write>, after: &mut Vec<After>) {
+fn defer(
+    shared: &mut Shared,
+    job: &Job,
+    now: Timestamp,
+    writes: &mut Vec<Write>,
+    after: &mut Vec<After>,
+) {
     let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
     shared.dispatcher.owing_writes(endpoint, app, 1);
     let Some(record) = job.record else {
@@ -142,10 +148,13 @@ fn defer(shared: &mut Shared, job: &Job, writes: &mut Vec<Write>, after: &mut Ve
     };
     for follower in shared.dispatcher.take_followers(endpoint, record) {
         shared.dispatcher.owing_writes(endpoint, app, 1);
-        writes.push(owe(&follower, OwedReason::Turn, None));
+        // What is sent again can be earlier than the one it stood behind: it goes first, and the
+        // store keeps the other back.
+        let due_at = (follower.delivery.seq < job.delivery.seq).then_some(now);
+        writes.push(owe(&follower, OwedReason::Turn, due_at));
         after.push(After::Owed {
             job: follower,
-            due_at: None,
+            due_at,
             in_flight: false,
         });
     }
@@ -187,6 +196,7 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
         trigger: job.series.trigger,
         attempts: attempts_counted,
         stale: attempts_counted < ended.attempts_made,
+        once: job.series.once,
     };
     let attempt = finished.take_attempt(next);
     let change = health.as_ref().map(|health| (health, notices.as_slice()));

@@ -161,7 +161,10 @@ async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) 
 impl Finished {
     pub(crate) fn schedule(&self) -> &Schedule {
         static NONE: Schedule = Schedule::none();
-        let repeats = self.endpoint.as_deref().filter(|_| !self.is_ping());
+        let repeats = self
+            .endpoint
+            .as_deref()
+            .filter(|_| !self.is_ping() && !self.job.series.once);
         repeats.map_or(&NONE, Endpoint::schedule)
     }
 

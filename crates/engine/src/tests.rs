@@ -3,6 +3,7 @@
 
 mod harness;
 mod notices;
+mod tasks;
 
 use std::time::Duration;
 

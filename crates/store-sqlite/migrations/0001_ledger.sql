@@ -142,6 +142,8 @@ CREATE TABLE owed (
   trigger INTEGER NOT NULL CHECK (trigger BETWEEN 0 AND 2),
   attempts INTEGER NOT NULL CHECK (attempts >= 0),
   stale INTEGER NOT NULL CHECK (stale IN (0, 1)),
+  -- One attempt, whatever the retry schedule.
+  once INTEGER NOT NULL DEFAULT 0 CHECK (once IN (0, 1)),
   urgency INTEGER NOT NULL CHECK (urgency IN (0, 1)),
   record INTEGER,
   lease_node INTEGER,
@@ -187,3 +189,28 @@ CREATE TABLE idempotency (
   expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_age ON idempotency (expires_at);
+
+-- Background tasks. What one is to do never changes; how far it has come does, in the transaction
+-- that does it.
+CREATE TABLE task (
+  id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 20),
+  org TEXT NOT NULL,
+  app INTEGER NOT NULL,
+  endpoint INTEGER NOT NULL,
+  kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 3),
+  arguments TEXT NOT NULL,
+  -- The last message that was looked at.
+  cursor BLOB CHECK (cursor IS NULL OR length(cursor) = 20),
+  looked INTEGER NOT NULL CHECK (looked >= 0),
+  done INTEGER NOT NULL CHECK (done BETWEEN 0 AND looked),
+  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+  -- Why it failed.
+  failure INTEGER,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  CHECK ((failure IS NOT NULL) = (state = 2))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX task_of_org ON task (org, id);
+CREATE INDEX task_running ON task (id) WHERE state = 0;
+CREATE INDEX task_running_of_application ON task (app) WHERE state = 0;
+CREATE INDEX task_ended ON task (updated_at) WHERE state <> 0;

@@ -5,7 +5,7 @@ use watchfire_domain::attempt::{Settlement, Trigger};
 use watchfire_domain::message::Urgency;
 use watchfire_domain::notice::NoticeKind;
 use watchfire_domain::outcome::{Cause, Phase, SkipReason, Verdict};
-use watchfire_store::OwedReason;
+use watchfire_store::{OwedReason, TaskFailure, TaskKind};
 
 /// A value that is stored as a number.
 pub(crate) trait Code: Sized {
@@ -47,6 +47,8 @@ codes! {
     }
     Urgency { Ordinary = 0, Urgent = 1 }
     OwedReason { Retry = 0, Turn = 1, Spilled = 2, Held = 3, Scheduled = 4, Requested = 5 }
+    TaskKind { Recover = 0, ReplayMissing = 1, BulkReplay = 2, CancelMessages = 3 }
+    TaskFailure { EndpointDeleted = 0 }
     Phase { Resolve = 0, Connect = 1, Tls = 2, Send = 3, FirstByte = 4, Body = 5 }
     Cause {
         NameNotFound = 0,
@@ -114,6 +116,8 @@ mod tests {
         check::<Settlement>(4);
         check::<Urgency>(2);
         check::<OwedReason>(6);
+        check::<TaskKind>(4);
+        check::<TaskFailure>(1);
         check::<Phase>(6);
         check::<Cause>(14);
         check::<Verdict>(18);

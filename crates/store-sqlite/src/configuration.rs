@@ -21,6 +21,7 @@ use crate::fault::{FaultResult, Refusal};
 use crate::ledger::{remember, remembered};
 use crate::notices;
 use crate::open::Sqlite;
+use crate::task;
 use crate::writer::{Rows, Tx};
 
 pub(crate) use endpoint::{belongs, write_health};
@@ -165,6 +166,7 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
         Change::RevokeApiKey { org, id } => api_key::revoke(tx, org, *id),
         Change::NoteApiKeyUse { id, at } => Ok(api_key::note_use(tx, *id, *at)?),
         Change::Tell(notice) => Ok(notices::write(tx, notice)?),
+        Change::CreateTask(task) => task::create(tx, task),
         Change::Remember { answer, now } => match remembered(tx.connection(), &answer.key, *now)? {
             Some(before) => Err(Conflict::Repeated(before).into()),
             None => Ok(remember(tx, answer)?),
@@ -182,7 +184,7 @@ fn conflict_over(uid: Option<&Uid>, error: rusqlite::Error, conflict: Conflict) 
     }
 }
 
-fn json_text(settings: &impl Serialize) -> FaultResult<String> {
+pub(crate) fn json_text(settings: &impl Serialize) -> FaultResult<String> {
     serde_json::to_string(settings)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()).into())
 }

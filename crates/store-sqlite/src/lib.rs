@@ -16,7 +16,7 @@
 //! # What flows
 //!
 //! A call of a trait becomes a closure over a transaction (`ledger`, `configuration`, `nodes`,
-//! `prune`) or over a reader (`history`). Rows are written and read in `message`, `attempt` and
+//! `prune`, `task`) or over a reader (`history`). Rows are written and read in `message`, `attempt` and
 //! `owed` only; `code` holds the numbers that stand for our enums.
 //!
 //! # What this crate must never do
@@ -46,6 +46,7 @@ mod plans;
 mod prune;
 mod readers;
 mod row;
+mod task;
 mod writer;
 
 pub use open::{OpenError, Options, Sqlite};

@@ -102,7 +102,7 @@ fn insert(tx: &Tx<'_>, owed: &NewOwed) -> FaultResult<Put> {
         return Ok(Put::Missing);
     };
     let sql = "INSERT INTO owed (seq, endpoint, message, due_at, reason, trigger, attempts, stale, \
-         urgency, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+         urgency, record, once) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     tx.execute(
         sql,
         params![
@@ -116,14 +116,15 @@ fn insert(tx: &Tx<'_>, owed: &NewOwed) -> FaultResult<Put> {
             owed.series.stale,
             owed.urgency.code(),
             owed.record,
+            owed.series.once,
         ],
     )?;
     Ok(Put::Inserted)
 }
 
 fn replace(tx: &Tx<'_>, owed: &NewOwed) -> FaultResult<()> {
-    let sql = "UPDATE owed SET due_at = ?3, reason = ?4, trigger = ?5, attempts = ?6, stale = ?7 \
-         WHERE seq = ?1 AND endpoint = ?2";
+    let sql = "UPDATE owed SET due_at = ?3, reason = ?4, trigger = ?5, attempts = ?6, stale = ?7, \
+         once = ?8 WHERE seq = ?1 AND endpoint = ?2";
     tx.execute(
         sql,
         params![
@@ -134,6 +135,7 @@ fn replace(tx: &Tx<'_>, owed: &NewOwed) -> FaultResult<()> {
             owed.series.trigger.code(),
             owed.series.attempts,
             owed.series.stale,
+            owed.series.once,
         ],
     )?;
     Ok(())
@@ -216,6 +218,26 @@ pub(crate) fn settle(tx: &Tx<'_>, delivery: DeliveryRef, token: FenceToken) -> F
     done_or_again(tx, changed, delivery, token)
 }
 
+/// A row that was removed.
+pub(crate) struct Removed {
+    /// The record it was about.
+    pub(crate) record: Option<i64>,
+}
+
+/// Removes a row, unless it is leased.
+pub(crate) fn remove(tx: &Tx<'_>, delivery: DeliveryRef) -> FaultResult<Option<Removed>> {
+    let sql = "DELETE FROM owed WHERE seq = ?1 AND endpoint = ?2 AND lease_token IS NULL \
+         RETURNING record";
+    Ok(tx
+        .prepare(sql)?
+        .query_row(params![delivery.seq.0, delivery.endpoint.0], |row| {
+            Ok(Removed {
+                record: row.get(0)?,
+            })
+        })
+        .optional()?)
+}
+
 /// Ends a lease: the next attempt is due at `due_at`.
 pub(crate) fn retry(
     tx: &Tx<'_>,
@@ -278,7 +300,7 @@ fn done_or_again(
         return Ok(Fenced::Done);
     }
     let sql = "UPDATE owed SET due_at = again_at, again_at = NULL, reason = ?4, trigger = ?5, \
-         attempts = 0, stale = 0, lease_node = NULL, lease_until = NULL, lease_token = NULL \
+         attempts = 0, stale = 0, once = 0, lease_node = NULL, lease_until = NULL, lease_token = NULL \
          WHERE seq = ?1 AND endpoint = ?2 AND lease_token = ?3 AND again_at IS NOT NULL";
     let changed = tx.execute(
         sql,

@@ -2,9 +2,9 @@
 //!
 //! # Order
 //!
-//! Expired answers, deleted applications, payloads, finished messages with their attempts, old
-//! roll-ups and notices, endpoints that were deleted long ago. A run stops when its rows are used up; the next
-//! one goes on.
+//! Expired answers, old tasks, deleted applications, payloads, finished messages with their
+//! attempts, old roll-ups and notices, endpoints that were deleted long ago. A run stops when its
+//! rows are used up; the next one goes on.
 //!
 //! # Where it goes on
 //!
@@ -68,6 +68,7 @@ impl Run {
 
     fn carry_out(mut self, tx: &mut Tx<'_>) -> FaultResult<Pruned> {
         self.answers(tx)?;
+        self.ended_tasks(tx)?;
         self.deleted_applications(tx)?;
         self.expired_payloads(tx)?;
         self.old_payloads(tx)?;
@@ -104,6 +105,14 @@ impl Run {
              (SELECT key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)";
         let now = self.order.now.unix_micros();
         self.used(tx.execute(sql, params![now, self.limit()])?);
+        Ok(())
+    }
+
+    fn ended_tasks(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
+        let sql = "DELETE FROM task WHERE id IN \
+             (SELECT id FROM task WHERE state <> 0 AND updated_at <= ?1 LIMIT ?2)";
+        let cutoff = self.message_cutoff().unix_micros();
+        self.used(tx.execute(sql, params![cutoff, self.limit()])?);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::credentials::ApiKey;
 use crate::keys::{AppKey, EndpointKey};
 use crate::ledger::Remembered;
 use crate::notices::NewNotice;
+use crate::tasks::Task;
 use crate::{StoreError, StoreResult};
 
 /// Applications, endpoints and event types.
@@ -155,6 +156,9 @@ pub enum Change {
     },
     /// What people are told about the changes of the same list.
     Tell(NewNotice),
+    /// Refused with [`Conflict::TaskLimit`] if the application has as many running as it may, and
+    /// with [`Conflict::Missing`] if the endpoint is gone.
+    CreateTask(Box<Task>),
     /// Refused with [`Conflict::Repeated`] if the key is remembered at `now`.
     Remember {
         answer: Remembered,
@@ -311,6 +315,8 @@ pub enum Conflict {
     EndpointLimit,
     #[error("the owner has as many API keys as it may")]
     ApiKeyLimit,
+    #[error("the application has as many running tasks as it may")]
+    TaskLimit,
     #[error("an event type with this name exists")]
     EventTypeExists,
     /// Somebody else changed it since it was read.

@@ -23,6 +23,8 @@ pub mod prune;
 pub mod races;
 pub mod record;
 pub mod recover;
+pub mod task_steps;
+pub mod tasks;
 pub mod world;
 
 /// Makes one test for each case. The list is checked against the modules by a test of this crate.
@@ -191,6 +193,31 @@ macro_rules! conformance {
                 old_counts_go_and_young_ones_stay
                 a_payload_is_removed_while_the_delivery_is_owed
             }
+            tasks {
+                a_task_is_kept_as_it_was_given
+                an_application_has_a_limited_number_of_running_tasks
+                a_task_needs_a_live_endpoint
+                a_task_is_created_together_with_its_answer
+                tasks_are_listed_by_organization_kind_and_state
+                what_failed_in_the_span_is_found_and_nothing_else
+                what_was_settled_is_found_by_how_it_ended
+                what_never_went_to_the_endpoint_is_found
+                what_is_owed_is_found_with_its_standing
+                candidates_are_filtered_by_what_the_message_says
+                a_walk_visits_everything_once
+            }
+            task_steps {
+                a_step_makes_deliveries_and_moves_on_together
+                a_step_is_done_once
+                a_delivery_that_moved_on_is_left_alone
+                a_message_without_its_payload_is_left_out
+                a_cancelled_delivery_is_settled_and_wakes_the_next
+                a_leased_delivery_is_not_cancelled
+                a_cancelled_task_takes_no_step
+                a_single_attempt_is_remembered_until_it_was_made
+                due_deliveries_are_counted_up_to_a_bound
+                tasks_that_ended_go_at_the_age_of_messages
+            }
             races {
                 every_append_gets_its_own_place
                 one_of_many_equal_event_ids_wins
@@ -234,6 +261,8 @@ mod tests {
         ("attempted", include_str!("conformance/attempted.rs")),
         ("notices", include_str!("conformance/notices.rs")),
         ("prune", include_str!("conformance/prune.rs")),
+        ("task_steps", include_str!("conformance/task_steps.rs")),
+        ("tasks", include_str!("conformance/tasks.rs")),
         ("races", include_str!("conformance/races.rs")),
     ];
 

@@ -1,6 +1,7 @@
 //! Lists for people. All are keyset-paged on an index; none counts rows or skips them.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use watchfire_domain::attempt::{Attempt, Trigger};
 use watchfire_domain::id::{AttemptId, EndpointId, EventType, MessageId, Uid};
 use watchfire_domain::time::Timestamp;
@@ -117,7 +118,8 @@ pub struct AttemptFilter {
 }
 
 /// Where a delivery, or what an attempt led to, stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
     /// Delivered; of an attempt: accepted.
     Delivered,

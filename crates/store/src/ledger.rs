@@ -155,6 +155,8 @@ pub struct Series {
     pub attempts: u32,
     /// The last attempt failed on a stale connection.
     pub stale: bool,
+    /// The first attempt that counts is the last, whatever the retry schedule.
+    pub once: bool,
 }
 
 impl Series {
@@ -163,6 +165,7 @@ impl Series {
         trigger: Trigger::Scheduled,
         attempts: 0,
         stale: false,
+        once: false,
     };
 }
 

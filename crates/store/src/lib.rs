@@ -9,6 +9,7 @@
 //! - [`Credentials`]: API keys, by their hash.
 //! - [`History`]: lists for people, keyset-paged on indexes; nothing here grows with the history.
 //! - [`Notices`]: what people are told, written together with what causes it.
+//! - [`Tasks`]: work on many deliveries in the background, step by step.
 //! - [`Nodes`]: who is running, hints that something changed, and clean-up.
 //!
 //! # Invariant
@@ -34,6 +35,7 @@ mod keys;
 mod ledger;
 mod nodes;
 mod notices;
+mod tasks;
 
 pub use configuration::{
     Application, ApplicationRef, ApplicationSettings, ApplyError, Change, Configuration, Conflict,
@@ -54,8 +56,12 @@ pub use ledger::{
 };
 pub use nodes::{Epoch, Hint, Nodes, PruneOrder, Pruned};
 pub use notices::{InboxLine, InboxPlace, NewNotice, Notices, Reading, Untold};
+pub use tasks::{
+    Advanced, Candidate, Candidates, Task, TaskArguments, TaskFailure, TaskFilter, TaskKind,
+    TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
+};
 
 /// A whole database: what the engine and the API are handed.
-pub trait Store: Ledger + Configuration + Credentials + History + Notices + Nodes {}
+pub trait Store: Ledger + Configuration + Credentials + History + Notices + Tasks + Nodes {}
 
-impl<T: Ledger + Configuration + Credentials + History + Notices + Nodes> Store for T {}
+impl<T: Ledger + Configuration + Credentials + History + Notices + Tasks + Nodes> Store for T {}

@@ -9,7 +9,6 @@ use utoipa::IntoParams;
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
 use watchfire_engine::service::Repeatable;
 use watchfire_engine::service::attempts::{self, AttemptView};
-use watchfire_engine::service::recover::{self, Recovery};
 use watchfire_store::{AttemptFilter, MessageRef, Order};
 
 use super::endpoints::{EndpointPath, endpoint_ref};
@@ -26,7 +25,6 @@ use crate::wire::attempt::{
     StatusCodeClass,
 };
 use crate::wire::message::Content;
-use crate::wire::recover::{RecoverIn, RecoverOut};
 
 /// Which attempts to list.
 #[derive(Deserialize, IntoParams)]
@@ -345,37 +343,6 @@ pub(super) async fn resend(
     let engine = api.engine();
     match attempts::resend(engine, &app.snapshot, &message, &endpoint, repeatable).await {
         Ok(()) => Ok(json(StatusCode::ACCEPTED, &EmptyResponse {})),
-        Err(error) => replay(error, once),
-    }
-}
-
-/// Delivers everything again that failed at the endpoint since a time
-#[utoipa::path(
-    post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/recover",
-    operation_id = "v1.endpoint.recover", tag = "Endpoint",
-    params(
-        ("app_id" = String, Path), ("endpoint_id" = String, Path),
-        ("idempotency-key" = Option<String>, Header)
-    ),
-    request_body = RecoverIn, responses((status = 202, body = RecoverOut), Errors),
-)]
-pub(super) async fn recover(
-    State(api): State<ApiState>,
-    app: App,
-    Path(path): Path<EndpointPath>,
-    body: Body,
-) -> ApiResult<Response> {
-    let span = body.parse::<RecoverIn>()?.into_span()?;
-    let (reference, once) = (path.reference()?, body.once(&app.org));
-    let answer =
-        |made: &Recovery| written(StatusCode::ACCEPTED, &to_json(&RecoverOut::from(*made)));
-    let repeatable = once.map(|once| Repeatable {
-        once,
-        answer: &answer,
-    });
-    let engine = api.engine();
-    match recover::recover(engine, &app.snapshot, &reference, span, repeatable).await {
-        Ok(made) => Ok(json(StatusCode::ACCEPTED, &RecoverOut::from(made))),
         Err(error) => replay(error, once),
     }
 }

@@ -21,6 +21,7 @@ mod notices;
 mod operational;
 mod secrets;
 mod table;
+mod tasks;
 
 pub(crate) use needs::scope_of;
 pub use needs::scopes_reference;

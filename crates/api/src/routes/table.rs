@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     applications, attempts, auth, batch, contracts, endpoint_health, endpoints, event_types,
-    fallback, health, keys, messages, notices, operational, secrets,
+    fallback, health, keys, messages, notices, operational, secrets, tasks,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -31,9 +31,17 @@ pub fn router(state: &ApiState) -> Router {
 }
 
 /// The documented routes.
-#[expect(deprecated, reason = "clients still use the older paths")]
 pub(crate) fn collected() -> OpenApiRouter<ApiState> {
-    let tables = vec![
+    let tables = configuration().into_iter().chain(events());
+    let frame = OpenApiRouter::with_openapi(Frame::openapi());
+    tables.fold(frame, both_spellings)
+}
+
+type Tables = Vec<UtoipaMethodRouter<ApiState>>;
+
+/// What is set up once: applications, endpoints, event types.
+fn configuration() -> Tables {
+    vec![
         routes!(applications::list, applications::create),
         routes!(
             applications::find,
@@ -76,6 +84,13 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
         routes!(operational::headers, operational::put_headers),
         routes!(notices::list),
         routes!(notices::read),
+    ]
+}
+
+/// What happens then: messages, attempts, tasks; and who may ask.
+#[expect(deprecated, reason = "clients still use the older paths")]
+fn events() -> Tables {
+    vec![
         routes!(messages::list, messages::create),
         routes!(messages::find),
         routes!(batch::create),
@@ -87,20 +102,24 @@ pub(crate) fn collected() -> OpenApiRouter<ApiState> {
         routes!(attempts::find),
         routes!(attempts::expunge),
         routes!(attempts::resend),
-        routes!(attempts::recover),
         routes!(attempts::of_message_older),
         routes!(attempts::of_destination_older),
         routes!(keys::list, keys::create),
         routes!(keys::find, keys::revoke),
+        routes!(tasks::recover),
+        routes!(tasks::replay_missing),
+        routes!(tasks::bulk_replay),
+        routes!(tasks::cancel_messages),
+        routes!(tasks::list),
+        routes!(tasks::find),
+        routes!(tasks::cancel),
         routes!(auth::app_portal_access),
         routes!(auth::dashboard_access),
         routes!(auth::logout),
         routes!(auth::redrive),
         routes!(health::check),
         routes!(health::ping),
-    ];
-    let frame = OpenApiRouter::with_openapi(Frame::openapi());
-    tables.into_iter().fold(frame, both_spellings)
+    ]
 }
 
 fn both_spellings(

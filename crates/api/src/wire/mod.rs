@@ -12,4 +12,4 @@ pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod message;
 pub(crate) mod notice;
-pub(crate) mod recover;
+pub(crate) mod task;

@@ -6,7 +6,8 @@ use super::harness::{SECRET, Server};
 
 /// A body that every route can read.
 pub(crate) const BODY: &str = r#"{"name":"x","url":"https://example.com/","eventType":"x","payload":{},
-    "description":"x","headers":{},"scopes":["replay"]}"#;
+    "description":"x","headers":{},"scopes":["replay"],
+    "since":"2026-02-20T10:00:00Z","createdBefore":"2026-02-20T10:00:00Z"}"#;
 
 /// Routes that need no token. The list may only shrink.
 pub(crate) const OPEN: &[&str] = &["GET /health", "GET /health/ping", "POST /auth/logout"];
@@ -27,6 +28,7 @@ pub(crate) const PER_ORGANIZATION: &[&str] = &[
     "POST /event-type",
     "POST /operational-webhook/endpoint",
     "PUT /operational-webhook/endpoint/{endpoint_id}",
+    "GET /background-task",
     "PUT /event-type/{event_type_name}",
     "POST /admin/redrive-dlq",
 ];
@@ -67,6 +69,7 @@ pub(crate) struct World {
     message: String,
     attempt: String,
     pub(crate) key: (String, String),
+    task: String,
 }
 
 impl World {
@@ -88,7 +91,14 @@ impl World {
         let list = server
             .ask(&format!("GET /app/{app}/attempt/msg/{message}"), "")
             .await;
+        let recover = server
+            .ask(
+                &format!("POST /app/{app}/endpoint/{endpoint}/recover"),
+                r#"{"since":"2026-02-20T10:00:00Z"}"#,
+            )
+            .await;
         Self {
+            task: recover.text("/id"),
             attempt: list.text("/data/0/id"),
             key: server
                 .key(&format!(
@@ -115,6 +125,7 @@ impl World {
             .replace("{msg_id}", &self.message)
             .replace("{attempt_id}", &self.attempt)
             .replace("{key_id}", &self.key.0)
+            .replace("{task_id}", &self.task)
             .replace("{event_type_name}", "victims")
             .replace("{contract_name}", "dfend")
     }

@@ -47,6 +47,18 @@ const POSTS: &[(&str, &str)] = &[
         "POST /app/acme/endpoint/main/recover",
         r#"{"since":"2026-02-20T10:00:00Z"}"#,
     ),
+    (
+        "POST /app/acme/endpoint/main/replay-missing",
+        r#"{"since":"2026-02-20T10:00:00Z"}"#,
+    ),
+    (
+        "POST /app/acme/endpoint/main/bulk-replay",
+        r#"{"since":"2026-02-20T10:00:00Z"}"#,
+    ),
+    (
+        "POST /app/acme/endpoint/main/cancel-msgs",
+        r#"{"createdBefore":"2026-02-20T10:00:00Z"}"#,
+    ),
 ];
 
 #[tokio::test]

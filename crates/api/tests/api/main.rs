@@ -20,3 +20,4 @@ mod notices;
 mod paging;
 mod portal;
 mod shell;
+mod tasks;

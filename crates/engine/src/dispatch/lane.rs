@@ -198,6 +198,12 @@ impl Lane {
         taken
     }
 
+    pub(super) fn queues_any(&self, wanted: impl Fn(&Job) -> bool) -> bool {
+        let followers = self.records.values().flatten();
+        let queued = self.urgent.iter().chain(&self.ordinary);
+        queued.chain(followers).any(wanted)
+    }
+
     /// Everything that is not in flight, with what waits behind it.
     pub(super) fn take_all(&mut self) -> Vec<Job> {
         let pings: Vec<_> = self.pings.drain(..).collect();

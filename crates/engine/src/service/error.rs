@@ -89,6 +89,10 @@ impl From<Conflict> for Error {
                 of: "API keys of one owner",
                 max: limit::API_KEYS_PER_OWNER_MAX,
             },
+            Conflict::TaskLimit => Self::LimitReached {
+                of: "running tasks of an application",
+                max: limit::TASKS_PER_APPLICATION_MAX,
+            },
             Conflict::Changed => Self::Contended,
             Conflict::Missing => Self::NotFound,
             Conflict::Repeated(remembered) => Self::Repeated(remembered),

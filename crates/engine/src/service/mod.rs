@@ -21,7 +21,7 @@ pub mod keys;
 pub mod messages;
 pub mod notices;
 mod once;
-pub mod recover;
+pub mod tasks;
 
 pub use check::Fault;
 use edit::UPDATE_TRIES_MAX;

@@ -12,18 +12,19 @@ use watchfire_contracts::Catalog as Contracts;
 use watchfire_contracts::render::SignatureHeaders;
 use watchfire_deliver::{Answer, Failure, Policy, Report, Request, Transport};
 use watchfire_domain::ambient::{Clock, Entropy};
-use watchfire_domain::attempt::{Attempt, Response, Timing};
+use watchfire_domain::attempt::{AfterAttempt, Attempt, Response, Settlement, Timing, Trigger};
 use watchfire_domain::endpoint::{Identity, Secrets};
 use watchfire_domain::filter::Subscription;
 use watchfire_domain::health::Health;
-use watchfire_domain::id::{ApplicationId, EndpointId, MessageId, OrganizationId};
-use watchfire_domain::message::Details;
-use watchfire_domain::outcome::Cause;
+use watchfire_domain::id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId};
+use watchfire_domain::message::{Details, Message, Urgency};
+use watchfire_domain::outcome::{Cause, Outcome};
 use watchfire_domain::secret::SigningKey;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, Application, ApplicationRef, ApplicationSettings, AttemptFilter, Change,
-    DeliveryStatus, Endpoint, EndpointKey, EndpointRef, NodeId, Order, Range, Seq, Store,
+    AppKey, Appended, Application, ApplicationRef, ApplicationSettings, AttemptFilter,
+    AttemptRecord, Change, DeliveryRef, DeliveryStatus, Endpoint, EndpointKey, EndpointRef,
+    NewMessage, NodeId, Order, Range, Seq, Series, Standing, Store, Write,
 };
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{Samples, SeededEntropy};
@@ -379,6 +380,85 @@ impl Harness {
             .await
             .expect("accepted")
             .seq
+    }
+
+    /// Stores so many messages as if they had been accepted long ago, without sending them.
+    pub(super) async fn store_old(
+        &self,
+        app: AppKey,
+        to: &[EndpointKey],
+        count: usize,
+    ) -> Vec<Seq> {
+        let message = |()| {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            NewMessage {
+                app,
+                message: Arc::new(Message {
+                    id: MessageId::new(self.now(), &self.samples.entropy),
+                    accepted_at: self.now(),
+                    event_type: "threat.created".parse().expect("valid"),
+                    event_id: None,
+                    record_key: None,
+                    urgency: Urgency::Ordinary,
+                    payload: Some(Bytes::from(format!(r#"{{"n":{number}}}"#))),
+                    details: Details::default(),
+                }),
+                matched: to.to_vec(),
+                remember: None,
+            }
+        };
+        let batch = std::iter::repeat_n((), count).map(message).collect();
+        let node = NodeId("before".to_owned());
+        let appended = self.store.append(&node, batch).await.expect("stored");
+        let seq = |appended| match appended {
+            Appended::At(seq) => seq,
+            Appended::EventIdTaken(_) | Appended::Repeated(_) => panic!("it is new"),
+        };
+        appended.into_iter().map(seq).collect()
+    }
+
+    /// Stores so many messages whose delivery to an endpoint was exhausted.
+    pub(super) async fn store_failed(
+        &self,
+        app: AppKey,
+        endpoint: EndpointKey,
+        count: usize,
+    ) -> Vec<Seq> {
+        let seqs = self.store_old(app, &[endpoint], count).await;
+        let attempt = Attempt {
+            id: AttemptId::new(self.now(), &self.samples.entropy),
+            attempted_at: self.now(),
+            number: 1,
+            trigger: Trigger::Scheduled,
+            url: "https://example.com/".to_owned(),
+            address: None,
+            outcome: Outcome::Oversize,
+            response: None,
+            timing: Timing::default(),
+            next: AfterAttempt::Settled {
+                settlement: Settlement::Exhausted,
+            },
+        };
+        let write = |seq: &Seq| {
+            Write::Attempt(Arc::new(AttemptRecord {
+                delivery: DeliveryRef {
+                    app,
+                    endpoint,
+                    seq: *seq,
+                },
+                standing: Standing::Fresh,
+                attempt: attempt.clone(),
+                series: Series::START,
+                urgency: Urgency::Ordinary,
+                record: None,
+                health: None,
+                notices: Vec::new(),
+            }))
+        };
+        let writes = seqs.iter().map(write).collect();
+        let recorded = self.store.record(self.now(), writes).await;
+        recorded.expect("recorded");
+        seqs
     }
 
     /// Attempts of an endpoint, the oldest first.

@@ -60,7 +60,7 @@ fn settled(connection: &Connection, seq: Seq) -> FaultResult<Vec<(EndpointKey, D
     Ok(settled)
 }
 
-pub(super) fn status_of(settlement: Settlement) -> DeliveryStatus {
+pub(crate) fn status_of(settlement: Settlement) -> DeliveryStatus {
     match settlement {
         Settlement::Delivered => DeliveryStatus::Delivered,
         Settlement::Exhausted | Settlement::Skipped => DeliveryStatus::Failed,
@@ -83,7 +83,7 @@ fn owed(connection: &Connection, seq: Seq) -> FaultResult<Vec<DeliveryView>> {
 }
 
 /// The owed delivery of a message to an endpoint.
-pub(super) fn owed_to(
+pub(crate) fn owed_to(
     connection: &Connection,
     endpoint: EndpointKey,
     seq: Seq,

@@ -114,7 +114,7 @@ pub(super) fn scanned<C: Clone>(range: &Range<C>) -> Range<C> {
 }
 
 /// What a list asks of a message.
-pub(super) struct About<'f> {
+pub(crate) struct About<'f> {
     event_types: &'f [EventType],
     channel: Option<&'f str>,
     tag: Option<&'f str>,
@@ -168,7 +168,7 @@ impl About<'_> {
     }
 
     /// The same for a message that was read.
-    pub(super) fn matches_message(&self, stored: &StoredMessage) -> bool {
+    pub(crate) fn matches_message(&self, stored: &StoredMessage) -> bool {
         let message = &*stored.message;
         (self.event_types.is_empty() || self.event_types.contains(&message.event_type))
             && holds(&message.details.channels, self.channel)

@@ -100,7 +100,7 @@ impl Claiming<'_, '_> {
         urgency: Urgency,
         room: usize,
     ) -> FaultResult<Vec<Candidate>> {
-        let sql = "SELECT seq, record, trigger, attempts, stale FROM owed \
+        let sql = "SELECT seq, record, trigger, attempts, stale, once FROM owed \
              WHERE endpoint = ?1 AND urgency = ?2 AND lease_token IS NULL AND due_at <= ?3 \
              AND due_at IS NOT NULL ORDER BY due_at, seq LIMIT ?4";
         let most = i64::try_from(room.saturating_mul(CANDIDATES_PER_WANTED)).unwrap_or(i64::MAX);
@@ -193,6 +193,7 @@ fn read_candidate(row: &Row<'_>) -> FaultResult<Candidate> {
             trigger: columns.code("trigger")?,
             attempts: columns.get("attempts")?,
             stale: columns.get("stale")?,
+            once: columns.get("once")?,
         },
     })
 }

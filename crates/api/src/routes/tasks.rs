@@ -1,0 +1,234 @@
+//! Background tasks: recover, replay, cancel, and what has become of them.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use watchfire_domain::id::TaskId;
+use watchfire_engine::service::Repeatable;
+use watchfire_engine::service::tasks::{self, TaskInput};
+use watchfire_store::{EndpointRef, Order, Task, TaskFilter, TaskKind};
+
+use super::endpoints::EndpointPath;
+use crate::auth::{App, Org};
+use crate::error::{ApiResult, Code};
+use crate::extract::{Body, Params, json, to_json};
+use crate::once::{replay, written};
+use crate::openapi::Errors;
+use crate::page::{ListResponse, OrderQuery, Page, PageQuery};
+use crate::state::ApiState;
+use crate::wire::task::{
+    BackgroundTaskOut, BackgroundTaskStatus, BackgroundTaskType, BulkReplayIn, CancelMsgsIn,
+    RecoverIn, RecoverOut, ReplayIn, ReplayOut,
+};
+
+/// Sets a task going, and answers it as `out` says.
+async fn create<T: Serialize>(
+    (api, app): (&ApiState, &App),
+    endpoint: &EndpointRef,
+    (kind, input): (TaskKind, TaskInput),
+    body: &Body,
+    out: impl Fn(&Task) -> T + Send + Sync,
+) -> ApiResult<Response> {
+    let once = body.once(&app.org);
+    let answer = |made: &Task| written(StatusCode::ACCEPTED, &to_json(&out(made)));
+    let repeatable = once.map(|once| Repeatable {
+        once,
+        answer: &answer,
+    });
+    let (engine, work) = (api.engine(), (kind, input));
+    match tasks::create(engine, &app.snapshot, endpoint, work, repeatable).await {
+        Ok(made) => Ok(json(StatusCode::ACCEPTED, &out(&made))),
+        Err(error) => replay(error, once),
+    }
+}
+
+/// Delivers everything again that failed at the endpoint since a time
+///
+/// A delivery that was exhausted or skipped is made again, under the same `webhook-id`. What is
+/// still being retried is left alone.
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/recover",
+    operation_id = "v1.endpoint.recover", tag = "Endpoint",
+    params(
+        ("app_id" = String, Path), ("endpoint_id" = String, Path),
+        ("idempotency-key" = Option<String>, Header)
+    ),
+    request_body = RecoverIn, responses((status = 202, body = RecoverOut), Errors),
+)]
+pub(super) async fn recover(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let work = (TaskKind::Recover, body.parse::<RecoverIn>()?.into_input()?);
+    let endpoint = path.reference()?;
+    let out = |task: &Task| RecoverOut(task.into());
+    create((&api, &app), &endpoint, work, &body, out).await
+}
+
+/// Delivers what the endpoint subscribes to and never got
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
+    operation_id = "v1.endpoint.replay-missing", tag = "Endpoint",
+    params(
+        ("app_id" = String, Path), ("endpoint_id" = String, Path),
+        ("idempotency-key" = Option<String>, Header)
+    ),
+    request_body = ReplayIn, responses((status = 202, body = ReplayOut), Errors),
+)]
+pub(super) async fn replay_missing(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let work = (
+        TaskKind::ReplayMissing,
+        body.parse::<ReplayIn>()?.into_input()?,
+    );
+    let endpoint = path.reference()?;
+    create((&api, &app), &endpoint, work, &body, |task| {
+        ReplayOut::from(task)
+    })
+    .await
+}
+
+/// Delivers a selection again, whether it was delivered or failed
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/bulk-replay",
+    operation_id = "v1.endpoint.bulk-replay", tag = "Endpoint",
+    params(
+        ("app_id" = String, Path), ("endpoint_id" = String, Path),
+        ("idempotency-key" = Option<String>, Header)
+    ),
+    request_body = BulkReplayIn, responses((status = 202, body = ReplayOut), Errors),
+)]
+pub(super) async fn bulk_replay(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let work = (
+        TaskKind::BulkReplay,
+        body.parse::<BulkReplayIn>()?.into_input()?,
+    );
+    let endpoint = path.reference()?;
+    create((&api, &app), &endpoint, work, &body, |task| {
+        ReplayOut::from(task)
+    })
+    .await
+}
+
+/// Cancels pending deliveries of the endpoint
+///
+/// They are cancelled in the background, by a task of the type `endpoint.cancel-msgs`. A request
+/// that is on its way is not called back; it is not tried again.
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/cancel-msgs",
+    operation_id = "v1.endpoint.cancel-msgs", tag = "Endpoint",
+    params(
+        ("app_id" = String, Path), ("endpoint_id" = String, Path),
+        ("idempotency-key" = Option<String>, Header)
+    ),
+    request_body = CancelMsgsIn, responses((status = 204), Errors),
+)]
+pub(super) async fn cancel_messages(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    body: Body,
+) -> ApiResult<Response> {
+    let input = body.parse::<CancelMsgsIn>()?.into_input()?;
+    let (endpoint, once) = (path.reference()?, body.once(&app.org));
+    let answer = |_: &Task| written(StatusCode::NO_CONTENT, &[]);
+    let repeatable = once.map(|once| Repeatable {
+        once,
+        answer: &answer,
+    });
+    let (engine, work) = (api.engine(), (TaskKind::CancelMessages, input));
+    match tasks::create(engine, &app.snapshot, &endpoint, work, repeatable).await {
+        Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(error) => replay(error, once),
+    }
+}
+
+/// Which tasks to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TasksQuery {
+    status: Option<BackgroundTaskStatus>,
+    task: Option<BackgroundTaskType>,
+}
+
+/// Lists background tasks, newest first
+#[utoipa::path(
+    get, path = "/api/v1/background-task", operation_id = "v1.background-task.list",
+    tag = "Background Task", params(TasksQuery, PageQuery, OrderQuery),
+    responses((status = 200, body = ListResponse<BackgroundTaskOut>), Errors),
+)]
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    Org(org): Org,
+    Params(query): Params<TasksQuery>,
+    Params(page): Params<PageQuery>,
+    Params(order): Params<OrderQuery>,
+) -> ApiResult<Response> {
+    let page = Page::<TaskId>::new(&page, order.or(Order::Descending))?;
+    let filter = TaskFilter {
+        kind: query.task.map(BackgroundTaskType::kind),
+        state: query.status.map(BackgroundTaskStatus::state),
+    };
+    let found = tasks::list(api.engine(), &org, filter, page.range()).await?;
+    let id = |task: &Task| task.id.to_string();
+    let answer = page.answer(found, id, |task| BackgroundTaskOut::from(&task));
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// The task a path names.
+#[derive(Deserialize)]
+pub(super) struct TaskPath {
+    task_id: String,
+}
+
+impl TaskPath {
+    fn id(&self) -> ApiResult<TaskId> {
+        self.task_id.parse().map_err(|_| Code::NotFound.into())
+    }
+}
+
+/// Answers a background task
+#[utoipa::path(
+    get, path = "/api/v1/background-task/{task_id}", operation_id = "v1.background-task.get",
+    tag = "Background Task", params(("task_id" = String, Path)),
+    responses((status = 200, body = BackgroundTaskOut), Errors),
+)]
+pub(super) async fn find(
+    State(api): State<ApiState>,
+    Org(org): Org,
+    Path(path): Path<TaskPath>,
+) -> ApiResult<Response> {
+    let task = tasks::find(api.engine(), &org, path.id()?).await?;
+    Ok(json(StatusCode::OK, &BackgroundTaskOut::from(&task)))
+}
+
+/// Ends a background task; what it has done stays
+///
+/// One that has ended already stays as it is.
+#[utoipa::path(
+    post, path = "/api/v1/background-task/{task_id}/cancel",
+    operation_id = "v1.background-task.cancel", tag = "Background Task",
+    params(("task_id" = String, Path)),
+    responses((status = 200, body = BackgroundTaskOut), Errors),
+)]
+pub(super) async fn cancel(
+    State(api): State<ApiState>,
+    Org(org): Org,
+    Path(path): Path<TaskPath>,
+) -> ApiResult<Response> {
+    let task = tasks::cancel(api.engine(), &org, path.id()?).await?;
+    Ok(json(StatusCode::OK, &BackgroundTaskOut::from(&task)))
+}

@@ -1,0 +1,353 @@
+//! Background tasks, carried out: step by step, at a bounded rate, behind everything fresh.
+//!
+//! # Problem
+//!
+//! A recover or replay may be about a million deliveries. It must survive a restart without losing
+//! or doubling one, and nobody else may notice it.
+//!
+//! # Idea
+//!
+//! The store holds each task with its place. A step looks at what comes next, plans a bounded
+//! number of writes and has them written together with the new place; the store looks at every
+//! delivery again before it writes. Nothing of a task lives only in memory, except when its next
+//! step may be.
+//!
+//! # Limits
+//!
+//! A task makes [`limit::TASK_DELIVERIES_PER_SECOND`] deliveries each second at most, and waits
+//! while its endpoint has [`limit::TASK_BACKLOG_MAX`] ordinary deliveries due or is not to be sent
+//! to: so what is owed does not grow with the task, and a fresh delivery never queues behind all
+//! of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement, Timing, Trigger};
+use watchfire_domain::id::{AttemptId, Ksuid, MessageId, TaskId};
+use watchfire_domain::limit;
+use watchfire_domain::message::Urgency;
+use watchfire_domain::outcome::{Outcome, SkipReason};
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    Advanced, Candidate, Candidates, DeliveryRef, NewOwed, OwedReason, Series, StoreResult, Task,
+    TaskFailure, TaskKind, TaskState, TaskStep, TaskWrite,
+};
+
+use crate::dispatch::LaneGate;
+use crate::endpoint::Endpoint;
+use crate::inner::Inner;
+
+/// Running tasks read at a time.
+const PAGE: usize = 100;
+/// Longest sleep while nothing runs; another node may have left a task behind.
+const NAP: Duration = Duration::from_secs(30);
+/// Rest of a task that must wait for its endpoint or for what is in flight.
+const REST: Duration = Duration::from_millis(500);
+/// How long a cancelling waits for what was queued in memory to be on disk.
+const SPILL_WAIT: Duration = Duration::from_secs(1);
+
+/// When each running task may take its next step, and what this node knows about its walk.
+#[derive(Default)]
+pub(crate) struct Paces(HashMap<TaskId, Pace>);
+
+#[derive(Clone, Copy)]
+struct Pace {
+    next_at: Timestamp,
+    /// The present walk has met something that it could not settle yet.
+    unsettled: bool,
+}
+
+/// What a step leads to.
+enum Next {
+    At(Pace),
+    Ended,
+}
+
+/// Runs [`tick`] whenever a task may take a step.
+pub(crate) async fn job_loop(inner: Arc<Inner>) {
+    let mut paces = Paces::default();
+    loop {
+        let now = inner.clock.now();
+        let nap = match tick(&inner, &mut paces, now).await {
+            Ok(Some(next_at)) => next_at.since(inner.clock.now()).min(NAP),
+            Ok(None) => NAP,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "background tasks rest"
+                );
+                REST
+            }
+        };
+        drop(tokio::time::timeout(nap, inner.new_task.notified()).await);
+    }
+}
+
+/// Lets every running task that may take a step take one. Returns when the next may.
+pub(crate) async fn tick(
+    inner: &Arc<Inner>,
+    paces: &mut Paces,
+    now: Timestamp,
+) -> StoreResult<Option<Timestamp>> {
+    let mut after = None;
+    let mut running = HashMap::new();
+    loop {
+        let some = inner.store.running_tasks(after, PAGE).await?;
+        let Some(last) = some.last() else { break };
+        after = Some(last.id);
+        for task in some {
+            let pace = paces.0.get(&task.id).copied();
+            let pace = pace.unwrap_or_else(|| Pace::first(&task, now));
+            let next = if inner.is_stopping() || pace.next_at > now {
+                Next::At(pace)
+            } else {
+                step(inner, &task, pace, now).await?
+            };
+            if let Next::At(pace) = next {
+                running.insert(task.id, pace);
+            }
+        }
+    }
+    paces.0 = running;
+    Ok(paces.0.values().map(|pace| pace.next_at).min())
+}
+
+impl Pace {
+    /// A task in the middle of its walk was taken over: nobody knows what the walk met.
+    fn first(task: &Task, now: Timestamp) -> Self {
+        Self {
+            next_at: now,
+            unsettled: task.progress.cursor.is_some(),
+        }
+    }
+}
+
+async fn step(inner: &Arc<Inner>, task: &Task, pace: Pace, now: Timestamp) -> StoreResult<Next> {
+    let endpoint = inner.catalog.endpoint(task.app, task.endpoint).await?;
+    let Some(endpoint) = endpoint else {
+        let failed = TaskStep {
+            task: task.clone(),
+            writes: Vec::new(),
+            cursor: task.progress.cursor,
+            looked: 0,
+            state: TaskState::Failed(TaskFailure::EndpointDeleted),
+        };
+        inner.store.advance_task(now, failed).await?;
+        tracing::info!(task.id = %task.id, "a background task ended: its endpoint was deleted");
+        return Ok(Next::Ended);
+    };
+    match task.kind {
+        TaskKind::Recover | TaskKind::ReplayMissing | TaskKind::BulkReplay => {
+            send_again(inner, task, &endpoint, now).await
+        }
+        TaskKind::CancelMessages => cancel(inner, task, &endpoint, (pace, now)).await,
+    }
+}
+
+/// Makes the next deliveries of a task.
+async fn send_again(
+    inner: &Arc<Inner>,
+    task: &Task,
+    endpoint: &Endpoint,
+    now: Timestamp,
+) -> StoreResult<Next> {
+    let rest = |wait| {
+        Next::At(Pace {
+            next_at: now + wait,
+            unsettled: false,
+        })
+    };
+    if !takes_more(inner, endpoint, now).await? {
+        return Ok(rest(REST));
+    }
+    let most = limit::TASK_STEP_DELIVERIES_MAX;
+    let candidates = inner.store.candidates(task, most).await?;
+    let wanted = |candidate: &&Candidate| is_for(task, endpoint, candidate);
+    let writes = candidates.found.iter().filter(wanted);
+    let writes: Vec<_> = writes
+        .map(|candidate| TaskWrite::Send(delivery_again(task, endpoint, candidate, now)))
+        .collect();
+    let state = match candidates.next {
+        Some(_) => TaskState::Running,
+        None => TaskState::Finished,
+    };
+    let made = write(inner, task, (writes, &candidates, state), now).await?;
+    let Some(made) = made else {
+        return Ok(rest(Duration::ZERO));
+    };
+    if state == TaskState::Finished {
+        return Ok(Next::Ended);
+    }
+    Ok(rest(time_for(made)))
+}
+
+/// Whether the endpoint may be sent to and keeps up.
+async fn takes_more(inner: &Inner, endpoint: &Endpoint, now: Timestamp) -> StoreResult<bool> {
+    if endpoint.skips(now).is_some() || endpoint.terms(now).gate == LaneGate::Closed {
+        return Ok(false);
+    }
+    let most = limit::TASK_BACKLOG_MAX;
+    let due = inner
+        .store
+        .count_due(endpoint.stored.key, now, most)
+        .await?;
+    Ok(due < most)
+}
+
+/// What never went to an endpoint goes there only if it subscribes to it.
+fn is_for(task: &Task, endpoint: &Endpoint, candidate: &Candidate) -> bool {
+    let message = &candidate.stored.message;
+    let settings = &endpoint.stored.endpoint.settings;
+    match task.kind {
+        TaskKind::ReplayMissing => settings
+            .wants(&message.event_type, &message.details.channels)
+            .is_ok(),
+        TaskKind::Recover | TaskKind::BulkReplay | TaskKind::CancelMessages => true,
+    }
+}
+
+fn delivery_again(
+    task: &Task,
+    endpoint: &Endpoint,
+    candidate: &Candidate,
+    now: Timestamp,
+) -> NewOwed {
+    NewOwed {
+        delivery: delivery_of(task, candidate),
+        due_at: Some(now),
+        reason: OwedReason::Requested,
+        series: Series {
+            trigger: Trigger::Manual,
+            once: task.arguments.once,
+            ..Series::START
+        },
+        urgency: Urgency::Ordinary,
+        record: endpoint.record_of(&candidate.stored.message),
+    }
+}
+
+fn delivery_of(task: &Task, candidate: &Candidate) -> DeliveryRef {
+    DeliveryRef {
+        app: task.app,
+        endpoint: task.endpoint,
+        seq: candidate.stored.seq,
+    }
+}
+
+/// The time so many deliveries may take.
+fn time_for(deliveries: usize) -> Duration {
+    let rate = u32::try_from(limit::TASK_DELIVERIES_PER_SECOND).unwrap_or(u32::MAX);
+    Duration::from_secs(1) / rate * u32::try_from(deliveries).unwrap_or(u32::MAX)
+}
+
+/// Writes a step down. Returns the number of writes that were done, or `None` if the task has moved
+/// on without us.
+async fn write(
+    inner: &Arc<Inner>,
+    task: &Task,
+    (writes, candidates, state): (Vec<TaskWrite>, &Candidates, TaskState),
+    now: Timestamp,
+) -> StoreResult<Option<usize>> {
+    let step = TaskStep {
+        task: task.clone(),
+        writes,
+        cursor: candidates.next,
+        looked: candidates.looked,
+        state,
+    };
+    let owing = |change| {
+        let mut shared = inner.shared.lock();
+        let (endpoint, app) = (task.endpoint, task.app);
+        shared.dispatcher.owing_writes(endpoint, app, change);
+    };
+    owing(1);
+    let advanced = inner.store.advance_task(now, step).await;
+    owing(-1);
+    // Deliveries may be due now, their turn may have come, or the last one may be gone.
+    inner.owed.note(task.endpoint, task.app, Some(now));
+    Ok(match advanced? {
+        Advanced::Done(done) => Some(done),
+        Advanced::Stale => None,
+    })
+}
+
+/// Settles the next owed deliveries of a task as cancelled.
+///
+/// What is leased is left to its attempt, which settles it or makes it owed again; so a walk that
+/// met any is followed by another.
+async fn cancel(
+    inner: &Arc<Inner>,
+    task: &Task,
+    endpoint: &Endpoint,
+    (mut pace, now): (Pace, Timestamp),
+) -> StoreResult<Next> {
+    if task.progress.cursor.is_none() {
+        pace.unsettled = take_from_memory(inner, task).await;
+    }
+    let most = limit::TASK_STEP_DELIVERIES_MAX;
+    let candidates = inner.store.candidates(task, most).await?;
+    pace.unsettled |= candidates.leased > 0;
+    let writes: Vec<_> = candidates
+        .found
+        .iter()
+        .map(|candidate| cancellation(inner, task, endpoint, candidate, now))
+        .collect();
+    let planned = writes.len();
+    let walks_on = candidates.next.is_some();
+    let state = if walks_on || pace.unsettled {
+        TaskState::Running
+    } else {
+        TaskState::Finished
+    };
+    let done = write(inner, task, (writes, &candidates, state), now).await?;
+    // One of them was claimed before it could be cancelled; the walk that follows meets it.
+    pace.unsettled |= done.is_some_and(|done| done < planned);
+    if state == TaskState::Finished && done.is_some() {
+        return Ok(Next::Ended);
+    }
+    pace.next_at = if walks_on { now } else { now + REST };
+    Ok(Next::At(pace))
+}
+
+/// Has what is queued in memory written to `owed`, where a task can reach it. Returns whether there
+/// was anything the task is about.
+async fn take_from_memory(inner: &Arc<Inner>, task: &Task) -> bool {
+    let first_at = |at| MessageId::from_ksuid(Ksuid::first_at(at));
+    let span = first_at(task.arguments.since)..first_at(task.arguments.until);
+    if !inner.spill_queued(task.endpoint, &span) {
+        return false;
+    }
+    // If the disk is slower, the next walk meets them.
+    drop(tokio::time::timeout(SPILL_WAIT, inner.everything_is_recorded()).await);
+    true
+}
+
+fn cancellation(
+    inner: &Inner,
+    task: &Task,
+    endpoint: &Endpoint,
+    candidate: &Candidate,
+    now: Timestamp,
+) -> TaskWrite {
+    let owed = candidate.owed;
+    TaskWrite::Cancel {
+        delivery: delivery_of(task, candidate),
+        attempt: Box::new(Attempt {
+            id: AttemptId::new(now, inner.entropy.as_ref()),
+            attempted_at: now,
+            number: owed.map_or(0, |owed| owed.attempts) + 1,
+            trigger: owed.map_or(Trigger::Scheduled, |owed| owed.trigger),
+            url: endpoint.stored.endpoint.settings.url.clone(),
+            address: None,
+            outcome: Outcome::Skipped {
+                reason: SkipReason::Cancelled,
+            },
+            response: None,
+            timing: Timing::default(),
+            next: AfterAttempt::Settled {
+                settlement: Settlement::Cancelled,
+            },
+        }),
+    }
+}

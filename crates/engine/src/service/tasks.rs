@@ -1,0 +1,131 @@
+//! Background tasks: recover, replay, cancel, and what has become of them.
+
+use std::time::Duration;
+
+use watchfire_domain::id::{EventType, OrganizationId, TaskId};
+use watchfire_domain::limit;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    Change, DeliveryStatus, EndpointRef, Range, Task, TaskArguments, TaskFilter, TaskKind,
+};
+
+use super::check::Faults;
+use super::{Error, Repeatable, Result, attempts};
+use crate::{Engine, Snapshot};
+
+/// Clocks of callers may differ from ours by this much.
+const SLACK: Duration = Duration::from_mins(5);
+/// Ids tell the time in steps of 1/256 s: a message accepted in this very step belongs to "until
+/// now".
+const ID_STEP: Duration = Duration::from_millis(4);
+
+/// What somebody asks to be sent again, or cancelled.
+#[derive(Clone, Debug, Default)]
+pub struct TaskInput {
+    /// The beginning of time, if absent.
+    pub since: Option<Timestamp>,
+    /// Now, if absent or later.
+    pub until: Option<Timestamp>,
+    /// Any of these; all if empty.
+    pub event_types: Vec<EventType>,
+    pub channel: Option<String>,
+    pub tag: Option<String>,
+    /// How the delivery must have ended.
+    pub status: Option<DeliveryStatus>,
+    /// Hundreds of the last answer's status; 0 where none came.
+    pub status_class: Option<u8>,
+    /// One attempt each, whatever the retry schedule.
+    pub once: bool,
+}
+
+impl TaskInput {
+    fn check(&self, kind: TaskKind, now: Timestamp) -> Result<()> {
+        let mut faults = Faults::default();
+        let age = self.since.map_or(Duration::ZERO, |since| now.since(since));
+        if kind == TaskKind::Recover && age > limit::RECOVER_SPAN + SLACK {
+            let days = limit::RECOVER_SPAN.as_secs() / (24 * 60 * 60);
+            faults.add(
+                "since",
+                format_args!("must not be more than {days} days ago"),
+            );
+        }
+        if self.until.is_some_and(|until| Some(until) < self.since) {
+            faults.add("until", "must not be before `since`");
+        }
+        if let Some(DeliveryStatus::Pending | DeliveryStatus::Sending) = self.status {
+            faults.add("status", "what is not settled will be sent anyway");
+        }
+        if self.event_types.len() > limit::EVENT_TYPES_PER_ENDPOINT_MAX {
+            let max = limit::EVENT_TYPES_PER_ENDPOINT_MAX;
+            faults.add("eventTypes", format_args!("may have at most {max} items"));
+        }
+        for (field, text) in [("channel", &self.channel), ("tag", &self.tag)] {
+            if let Some(text) = text {
+                faults.chars(field, text, 1, limit::CHANNEL_CHARS_MAX);
+            }
+        }
+        faults.finish()
+    }
+
+    fn into_arguments(self, now: Timestamp) -> TaskArguments {
+        let until = self.until.filter(|until| *until <= now);
+        TaskArguments {
+            since: self.since.unwrap_or(Timestamp::EPOCH),
+            until: until.unwrap_or(now + ID_STEP),
+            event_types: self.event_types,
+            channel: self.channel,
+            tag: self.tag,
+            status: self.status,
+            status_class: self.status_class,
+            once: self.once,
+        }
+    }
+}
+
+/// Creates a task: on disk when it returns, and carried out in the background.
+///
+/// # Errors
+///
+/// [`Error::LimitReached`] while the application has as many running as it may.
+pub async fn create(
+    engine: &Engine,
+    app: &Snapshot,
+    reference: &EndpointRef,
+    (kind, input): (TaskKind, TaskInput),
+    repeatable: Option<Repeatable<'_, Task>>,
+) -> Result<Task> {
+    let now = engine.clock().now();
+    input.check(kind, now)?;
+    let endpoint = attempts::endpoint_key(engine, app, reference).await?;
+    let id = TaskId::new(now, engine.entropy());
+    let owner = (app.stored.org.clone(), app.stored.key, endpoint);
+    let task = Task::new(id, owner, (kind, input.into_arguments(now)), now);
+    // First what recognizes a repetition: it must not be refused because the first still runs.
+    let remember = repeatable.map(|repeatable| repeatable.remember(now, &task));
+    let create = Change::CreateTask(Box::new(task.clone()));
+    engine
+        .apply(remember.into_iter().chain([create]).collect())
+        .await?;
+    Ok(task)
+}
+
+pub async fn find(engine: &Engine, org: &OrganizationId, id: TaskId) -> Result<Task> {
+    let found = engine.store().task(org, id).await?;
+    found.ok_or(Error::NotFound)
+}
+
+pub async fn list(
+    engine: &Engine,
+    org: &OrganizationId,
+    filter: TaskFilter,
+    range: Range<TaskId>,
+) -> Result<Vec<Task>> {
+    Ok(engine.store().tasks(org, filter, range).await?)
+}
+
+/// Ends a running task; what it has done stays. One that has ended stays as it is.
+pub async fn cancel(engine: &Engine, org: &OrganizationId, id: TaskId) -> Result<Task> {
+    let now = engine.clock().now();
+    let ended = engine.store().cancel_task(org, id, now).await?;
+    ended.ok_or(Error::NotFound)
+}

@@ -1,0 +1,378 @@
+//! Background tasks in simulated time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use watchfire_domain::attempt::{AfterAttempt, Settlement, Trigger};
+use watchfire_domain::id::OrganizationId;
+use watchfire_domain::limit;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    AppKey, Change, DeliveryStatus, EndpointKey, EndpointRef, Seq, Task, TaskFailure, TaskKind,
+    TaskState,
+};
+
+use super::harness::{Behavior, Harness};
+use crate::service::tasks::{self, TaskInput};
+
+fn org() -> OrganizationId {
+    "org_test".parse().expect("valid")
+}
+
+/// An application with one endpoint.
+struct Scene {
+    harness: Harness,
+    app: AppKey,
+    endpoint: EndpointKey,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let harness = Harness::start().await;
+        let app = harness.application().await;
+        let endpoint = harness.endpoint(app, "hook", &[]).await;
+        Self {
+            harness,
+            app,
+            endpoint,
+        }
+    }
+
+    async fn die_and_restart(self) -> Self {
+        Self {
+            harness: self.harness.die_and_restart().await,
+            ..self
+        }
+    }
+
+    async fn failed(&self, count: usize) -> Vec<Seq> {
+        self.harness
+            .store_failed(self.app, self.endpoint, count)
+            .await
+    }
+
+    async fn status(&self, seq: Seq) -> DeliveryStatus {
+        self.harness.status(self.app, seq, self.endpoint).await
+    }
+
+    async fn create_at(&self, endpoint: EndpointKey, kind: TaskKind, input: TaskInput) -> Task {
+        let engine = &self.harness.engine;
+        let app = engine.application_by_key(self.app).await;
+        let app = app.expect("read").expect("there");
+        let id = app
+            .endpoint(endpoint)
+            .expect("there")
+            .stored
+            .endpoint
+            .identity
+            .id;
+        let created = tasks::create(engine, &app, &EndpointRef::Id(id), (kind, input), None).await;
+        created.expect("created")
+    }
+
+    async fn create(&self, kind: TaskKind, input: TaskInput) -> Task {
+        self.create_at(self.endpoint, kind, input).await
+    }
+
+    async fn read(&self, task: &Task) -> Task {
+        let read = tasks::find(&self.harness.engine, &org(), task.id).await;
+        read.expect("it exists")
+    }
+
+    async fn until_ended(&self, task: &Task) -> Task {
+        let ended = async || self.read(task).await.state != TaskState::Running;
+        self.harness.until(ended).await;
+        self.read(task).await
+    }
+
+    /// How often each message was sent.
+    fn sent(&self) -> BTreeMap<u64, usize> {
+        let mut counts = BTreeMap::new();
+        for sent in self.harness.sent_to("hook") {
+            *counts.entry(sent.number).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Simulated time leaps while the disk is waited for, but not this far.
+const DAYS: Duration = Duration::from_hours(10 * 24);
+
+fn since(since: Timestamp) -> TaskInput {
+    TaskInput {
+        since: Some(since),
+        ..TaskInput::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn recover_sends_again_what_failed_in_the_window_and_nothing_else() {
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    let before = scene.failed(3).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let begin = harness.now();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let failed = scene.failed(5).await;
+    let delivered = harness.post(scene.app, "threat.created", None).await;
+    harness.until_settled(scene.app, delivered).await;
+    let task = scene.create(TaskKind::Recover, since(begin)).await;
+    let ended = scene.until_ended(&task).await;
+    assert_eq!(ended.state, TaskState::Finished);
+    assert_eq!(ended.progress.done, 5);
+    for seq in failed {
+        harness.until_settled(scene.app, seq).await;
+        assert_eq!(scene.status(seq).await, DeliveryStatus::Delivered);
+    }
+    for seq in before {
+        assert_eq!(scene.status(seq).await, DeliveryStatus::Failed);
+    }
+    let counts: Vec<_> = scene.sent().into_iter().collect();
+    assert_eq!(counts, [(3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)]);
+    let again = scene.create(TaskKind::Recover, since(begin)).await;
+    let again = scene.until_ended(&again).await;
+    assert_eq!(again.progress.done, 0, "nothing has failed any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_recovered_has_a_full_series_unless_one_attempt_is_asked_for() {
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    let seqs = scene.failed(1).await;
+    // The attempt to come is the later one.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    harness.always("hook", Behavior::Status(500));
+    let once = TaskInput {
+        once: true,
+        ..TaskInput::default()
+    };
+    let once = TaskInput {
+        since: Some(harness.now() - DAYS),
+        ..once
+    };
+    let task = scene.create(TaskKind::Recover, once.clone()).await;
+    scene.until_ended(&task).await;
+    harness.until_settled(scene.app, seqs[0]).await;
+    let attempts = harness.attempts(scene.endpoint).await;
+    let last = attempts.last().expect("there are some");
+    let exhausted = AfterAttempt::Settled {
+        settlement: Settlement::Exhausted,
+    };
+    assert_eq!((last.number, last.next), (1, exhausted));
+    assert_eq!(last.trigger, Trigger::Manual);
+    assert_eq!(harness.sent_to("hook").len(), 1);
+    let full = TaskInput {
+        once: false,
+        ..once
+    };
+    let task = scene.create(TaskKind::Recover, full).await;
+    scene.until_ended(&task).await;
+    harness.until_settled(scene.app, seqs[0]).await;
+    let sent = harness.sent_to("hook");
+    assert_eq!(sent.len(), 1 + super::harness::ATTEMPTS_MAX);
+    assert!(sent.iter().all(|other| other.id == sent[0].id), "one id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_in_the_middle_loses_and_doubles_nothing() {
+    let mut scene = Scene::new().await;
+    let count = limit::TASK_STEP_DELIVERIES_MAX * 5 + 7;
+    let seqs = scene.failed(count).await;
+    let task = scene
+        .create(TaskKind::Recover, since(scene.harness.now() - DAYS))
+        .await;
+    loop {
+        let before = scene.read(&task).await.progress;
+        let moved = async || {
+            let now = scene.read(&task).await;
+            now.progress != before || now.state != TaskState::Running
+        };
+        scene.harness.until(moved).await;
+        if scene.read(&task).await.state != TaskState::Running {
+            break;
+        }
+        // Let what was claimed settle: an attempt cut off by a death may rightly be made again.
+        let settled = async || scene.harness.engine.in_memory() == (0, 0);
+        scene.harness.until(settled).await;
+        scene = scene.die_and_restart().await;
+    }
+    for seq in seqs {
+        scene.harness.until_settled(scene.app, seq).await;
+        assert_eq!(scene.status(seq).await, DeliveryStatus::Delivered);
+    }
+    // One that was made twice would count twice.
+    assert_eq!(scene.read(&task).await.progress.done, count as u64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_cancelled_stops() {
+    let scene = Scene::new().await;
+    scene.failed(limit::TASK_STEP_DELIVERIES_MAX * 3).await;
+    scene.harness.always("hook", Behavior::Hangs);
+    let input = since(scene.harness.now() - DAYS);
+    let task = scene.create(TaskKind::Recover, input).await;
+    let begun = async || scene.read(&task).await.progress.done > 0;
+    scene.harness.until(begun).await;
+    let ended = tasks::cancel(&scene.harness.engine, &org(), task.id).await;
+    let ended = ended.expect("it exists");
+    assert_eq!(ended.state, TaskState::Cancelled);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(scene.read(&task).await, ended, "it stays as it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_ends_with_its_endpoint() {
+    let scene = Scene::new().await;
+    scene.failed(limit::TASK_STEP_DELIVERIES_MAX * 3).await;
+    scene.harness.always("hook", Behavior::Hangs);
+    let input = since(scene.harness.now() - DAYS);
+    let task = scene.create(TaskKind::Recover, input).await;
+    let delete = Change::DeleteEndpoint {
+        key: scene.endpoint,
+        now: scene.harness.now(),
+    };
+    let deleted = scene.harness.engine.apply(vec![delete]).await;
+    deleted.expect("deleted");
+    let ended = scene.until_ended(&task).await;
+    assert_eq!(ended.state, TaskState::Failed(TaskFailure::EndpointDeleted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_replay_queues_up_no_more_than_a_bound() {
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    scene.failed(2_000).await;
+    harness.always("hook", Behavior::Hangs);
+    let task = scene
+        .create(TaskKind::Recover, since(harness.now() - DAYS))
+        .await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let now = scene.read(&task).await;
+    let most =
+        limit::TASK_BACKLOG_MAX + limit::TASK_STEP_DELIVERIES_MAX + limit::CLAIM_PER_ENDPOINT_MAX;
+    assert!(now.progress.done <= most as u64, "{now:?}");
+    assert_eq!(now.state, TaskState::Running, "it waits for its endpoint");
+}
+
+#[tokio::test(start_paused = true)]
+async fn replay_missing_sends_what_an_endpoint_subscribed_to_too_late() {
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    for kind in ["threat.created", "login.failed", "threat.closed"] {
+        let seq = harness.post(scene.app, kind, None).await;
+        harness.until_settled(scene.app, seq).await;
+    }
+    let late = harness.endpoint(scene.app, "late", &["threat.*"]).await;
+    let input = since(harness.now() - DAYS);
+    let task = scene
+        .create_at(late, TaskKind::ReplayMissing, input.clone())
+        .await;
+    let ended = scene.until_ended(&task).await;
+    assert_eq!(ended.progress.done, 2);
+    harness
+        .until(async || harness.sent_to("late").len() == 2)
+        .await;
+    let numbers: Vec<_> = harness.sent_to("late").iter().map(|s| s.number).collect();
+    assert_eq!(numbers, [0, 2]);
+    let (first, original) = (&harness.sent_to("late")[0], &harness.sent_to("hook")[0]);
+    assert_eq!(first.id, original.id, "the same message has the same id");
+    let again = scene.create_at(late, TaskKind::ReplayMissing, input).await;
+    assert_eq!(scene.until_ended(&again).await.progress.done, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_replay_sends_again_what_was_delivered_too() {
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    scene.failed(2).await;
+    let delivered = harness.post(scene.app, "login.failed", None).await;
+    harness.until_settled(scene.app, delivered).await;
+    let input = since(harness.now() - DAYS);
+    let task = scene.create(TaskKind::BulkReplay, input.clone()).await;
+    assert_eq!(scene.until_ended(&task).await.progress.done, 3);
+    harness
+        .until(async || harness.sent_to("hook").len() == 4)
+        .await;
+    let logins = TaskInput {
+        event_types: vec!["login.failed".parse().expect("valid")],
+        ..input
+    };
+    let task = scene.create(TaskKind::BulkReplay, logins).await;
+    assert_eq!(scene.until_ended(&task).await.progress.done, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_record_are_sent_again_in_order() {
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    for number in 0..40 {
+        let record = format!("record-{}", number % 2);
+        let seq = harness
+            .post(scene.app, "threat.updated", Some(&record))
+            .await;
+        harness.until_settled(scene.app, seq).await;
+    }
+    let first = harness.sent_to("hook").len();
+    harness.fail_at_random("hook", 40);
+    let input = since(harness.now() - DAYS);
+    let task = scene.create(TaskKind::BulkReplay, input).await;
+    let mut fresh = Vec::new();
+    for number in 0..10 {
+        let record = format!("record-{}", number % 2);
+        let post = harness.post(scene.app, "threat.updated", Some(&record));
+        fresh.push(post.await);
+    }
+    scene.until_ended(&task).await;
+    for seq in 1..=50 {
+        harness.until_settled(scene.app, Seq(seq)).await;
+    }
+    let mut last = BTreeMap::<String, u64>::new();
+    for sent in harness.sent_to("hook").into_iter().skip(first) {
+        if sent.number >= 40 {
+            continue;
+        }
+        let record = sent.record.expect("all are about a record");
+        let before = last.insert(record, sent.number);
+        assert!(
+            before.is_none_or(|before| before <= sent.number),
+            "{before:?} before {}",
+            sent.number
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_is_owed_is_cancelled_in_memory_and_on_disk() {
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    harness.always("hook", Behavior::Hangs);
+    let mut seqs = Vec::new();
+    for _ in 0..limit::FRESH_PER_ENDPOINT_MAX + 200 {
+        seqs.push(harness.post(scene.app, "threat.created", None).await);
+    }
+    let begun = async || !harness.sent_to("hook").is_empty();
+    harness.until(begun).await;
+    let task = scene
+        .create(TaskKind::CancelMessages, TaskInput::default())
+        .await;
+    let begun = async || scene.read(&task).await.progress.done > 0;
+    harness.until(begun).await;
+    // Those in flight end by themselves.
+    let in_flight = harness.sent_to("hook").len() as u64;
+    let scene = scene.die_and_restart().await;
+    scene.harness.always("hook", Behavior::Status(500));
+    let ended = scene.until_ended(&task).await;
+    assert_eq!(ended.state, TaskState::Finished);
+    let all = seqs.len() as u64;
+    assert!(ended.progress.done >= all - in_flight, "{ended:?}");
+    let mut cancelled = 0;
+    for seq in seqs {
+        match scene.status(seq).await {
+            DeliveryStatus::Cancelled => cancelled += 1,
+            // Its request was on its way, and was made again after the death.
+            DeliveryStatus::Delivered => {}
+            open => panic!("{open:?}"),
+        }
+    }
+    assert_eq!(cancelled, ended.progress.done);
+}

@@ -1,0 +1,280 @@
+//! Background tasks: their rows, and the steps that do their work.
+
+mod candidates;
+mod step;
+
+use async_trait::async_trait;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Params, Row, params, params_from_iter};
+use watchfire_domain::id::{Ksuid, MessageId, OrganizationId, TaskId};
+use watchfire_domain::limit;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    Advanced, AppKey, Candidates, Conflict, EndpointKey, Range, StoreResult, Task, TaskFailure,
+    TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
+};
+
+use crate::code::Code;
+use crate::configuration::{json_text, page};
+use crate::fault::{Fault, FaultResult, Refusal};
+use crate::open::Sqlite;
+use crate::row::Columns;
+use crate::writer::{Rows, Tx};
+
+#[async_trait]
+impl Tasks for Sqlite {
+    async fn task(&self, org: &OrganizationId, id: TaskId) -> StoreResult<Option<Task>> {
+        let org = org.clone();
+        self.readers
+            .run(move |connection| find(connection, &org, id))
+            .await
+    }
+
+    async fn tasks(
+        &self,
+        org: &OrganizationId,
+        filter: TaskFilter,
+        range: Range<TaskId>,
+    ) -> StoreResult<Vec<Task>> {
+        let org = org.clone();
+        self.readers
+            .run(move |connection| list(connection, &org, filter, &range))
+            .await
+    }
+
+    async fn running_tasks(&self, after: Option<TaskId>, limit: usize) -> StoreResult<Vec<Task>> {
+        self.readers
+            .run(move |connection| running(connection, after, limit))
+            .await
+    }
+
+    async fn candidates(&self, task: &Task, limit: usize) -> StoreResult<Candidates> {
+        let task = task.clone();
+        self.readers
+            .run(move |connection| candidates::of(connection, &task, limit))
+            .await
+    }
+
+    async fn count_due(
+        &self,
+        endpoint: EndpointKey,
+        now: Timestamp,
+        at_most: usize,
+    ) -> StoreResult<usize> {
+        self.readers
+            .run(move |connection| candidates::count_due(connection, endpoint, now, at_most))
+            .await
+    }
+
+    async fn advance_task(&self, now: Timestamp, step: TaskStep) -> StoreResult<Advanced> {
+        let rows = Rows(step.writes.len() + 1);
+        let work = move |tx: &mut Tx<'_>| step::carry_out(tx, now, &step);
+        Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
+    }
+
+    async fn cancel_task(
+        &self,
+        org: &OrganizationId,
+        id: TaskId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Task>> {
+        let org = org.clone();
+        let work = move |tx: &mut Tx<'_>| cancel(tx, &org, id, now);
+        Ok(self.writer.run::<_, Fault, _>(Rows(1), work).await?)
+    }
+}
+
+const COLUMNS: &str = "id, org, app, endpoint, kind, arguments, cursor, looked, done, state, \
+     failure, created_at, updated_at";
+
+pub(crate) fn create(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM endpoint \
+         WHERE key = ?1 AND app = ?2 AND deleted_at IS NULL)";
+    let owner = params![task.endpoint.0, task.app.0];
+    let is_live: bool = tx.prepare(sql)?.query_row(owner, |row| row.get(0))?;
+    if !is_live {
+        return Err(Conflict::Missing.into());
+    }
+    if is_full(tx, task.app)? {
+        return Err(Conflict::TaskLimit.into());
+    }
+    insert(tx, task)
+}
+
+/// Counts up to the limit, on the index.
+fn is_full(tx: &Tx<'_>, app: AppKey) -> FaultResult<bool> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = ?1 AND state = 0 LIMIT ?2)";
+    let most = i64::try_from(limit::TASKS_PER_APPLICATION_MAX).unwrap_or(i64::MAX);
+    let count: i64 = tx
+        .prepare(sql)?
+        .query_row(params![app.0, most], |row| row.get(0))?;
+    Ok(count >= most)
+}
+
+fn insert(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
+    let sql = format!(
+        "INSERT INTO task ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    );
+    let (state, failure) = state_cells(task.state);
+    tx.execute(
+        &sql,
+        params![
+            task.id.ksuid().as_bytes(),
+            task.org.as_str(),
+            task.app.0,
+            task.endpoint.0,
+            task.kind.code(),
+            json_text(&task.arguments)?,
+            task.progress.cursor.map(|id| *id.ksuid().as_bytes()),
+            count_cell(task.progress.looked),
+            count_cell(task.progress.done),
+            state,
+            failure,
+            task.created_at.unix_micros(),
+            task.updated_at.unix_micros(),
+        ],
+    )?;
+    Ok(())
+}
+
+const RUNNING: i64 = 0;
+const FINISHED: i64 = 1;
+const FAILED: i64 = 2;
+const CANCELLED: i64 = 3;
+
+fn state_cells(state: TaskState) -> (i64, Option<i64>) {
+    match state {
+        TaskState::Running => (RUNNING, None),
+        TaskState::Finished => (FINISHED, None),
+        TaskState::Failed(failure) => (FAILED, Some(failure.code())),
+        TaskState::Cancelled => (CANCELLED, None),
+    }
+}
+
+fn count_cell(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A state and a failure that do not belong together.
+#[derive(Debug, thiserror::Error)]
+#[error("state {state} with failure {failure:?} means nothing")]
+struct UnknownState {
+    state: i64,
+    failure: Option<i64>,
+}
+
+fn read_state(columns: &mut Columns<'_>) -> FaultResult<TaskState> {
+    let state: i64 = columns.get("state")?;
+    let failure: Option<i64> = columns.get("failure")?;
+    let known = match (state, failure) {
+        (RUNNING, None) => Some(TaskState::Running),
+        (FINISHED, None) => Some(TaskState::Finished),
+        (FAILED, Some(failure)) => TaskFailure::from_code(failure).map(TaskState::Failed),
+        (CANCELLED, None) => Some(TaskState::Cancelled),
+        _ => None,
+    };
+    known.ok_or_else(|| columns.unreadable("state", UnknownState { state, failure }))
+}
+
+fn read(row: &Row<'_>) -> FaultResult<Task> {
+    let mut columns = Columns::of(row, "task");
+    Ok(Task {
+        id: TaskId::from_ksuid(columns.ksuid("id")?),
+        org: columns.parsed("org")?,
+        app: AppKey(columns.get("app")?),
+        endpoint: EndpointKey(columns.get("endpoint")?),
+        kind: columns.code("kind")?,
+        arguments: columns.json("arguments")?,
+        progress: TaskProgress {
+            cursor: columns
+                .get::<Option<[u8; 20]>>("cursor")?
+                .map(|bytes| MessageId::from_ksuid(Ksuid::from_bytes(bytes))),
+            looked: read_count(&mut columns, "looked")?,
+            done: read_count(&mut columns, "done")?,
+        },
+        state: read_state(&mut columns)?,
+        created_at: columns.timestamp("created_at")?,
+        updated_at: columns.timestamp("updated_at")?,
+    })
+}
+
+fn read_count(columns: &mut Columns<'_>, column: &'static str) -> FaultResult<u64> {
+    let count: i64 = columns.get(column)?;
+    u64::try_from(count).map_err(|error| columns.unreadable(column, error))
+}
+
+fn find(connection: &Connection, org: &OrganizationId, id: TaskId) -> FaultResult<Option<Task>> {
+    let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1 AND org = ?2");
+    let mut found = read_all(
+        connection,
+        &sql,
+        params![id.ksuid().as_bytes(), org.as_str()],
+    )?;
+    Ok(found.pop())
+}
+
+fn list(
+    connection: &Connection,
+    org: &OrganizationId,
+    filter: TaskFilter,
+    range: &Range<TaskId>,
+) -> FaultResult<Vec<Task>> {
+    let values = vec![
+        Value::Text(org.as_str().to_owned()),
+        cell(filter.kind.map(Code::code)),
+        cell(filter.state.map(|state| state_cells(state).0)),
+    ];
+    let page = page("id", range, values, |id: &TaskId| {
+        Value::Blob(id.ksuid().as_bytes().to_vec())
+    });
+    let sql = format!(
+        "SELECT {COLUMNS} FROM task WHERE org = ?1 AND kind = ifnull(?2, kind) \
+         AND state = ifnull(?3, state){}",
+        page.sql()
+    );
+    read_all(connection, &sql, params_from_iter(page.values))
+}
+
+fn cell(code: Option<i64>) -> Value {
+    code.map_or(Value::Null, Value::Integer)
+}
+
+fn running(connection: &Connection, after: Option<TaskId>, limit: usize) -> FaultResult<Vec<Task>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM task INDEXED BY task_running \
+         WHERE state = 0 AND id > ?1 ORDER BY id LIMIT ?2"
+    );
+    let after = after.map_or(Ksuid::MIN, TaskId::ksuid);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    read_all(connection, &sql, params![after.as_bytes(), limit])
+}
+
+fn read_all(connection: &Connection, sql: &str, params: impl Params) -> FaultResult<Vec<Task>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut tasks = Vec::new();
+    while let Some(row) = rows.next()? {
+        tasks.push(read(row)?);
+    }
+    Ok(tasks)
+}
+
+fn cancel(
+    tx: &Tx<'_>,
+    org: &OrganizationId,
+    id: TaskId,
+    now: Timestamp,
+) -> FaultResult<Option<Task>> {
+    let sql = "UPDATE task SET state = ?3, updated_at = ?4 \
+         WHERE id = ?1 AND org = ?2 AND state = 0";
+    tx.execute(
+        sql,
+        params![
+            id.ksuid().as_bytes(),
+            org.as_str(),
+            CANCELLED,
+            now.unix_micros()
+        ],
+    )?;
+    find(tx.connection(), org, id)
+}

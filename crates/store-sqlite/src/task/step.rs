@@ -1,0 +1,145 @@
+//! One step of a task: its deliveries and its new place, together.
+
+use rusqlite::{OptionalExtension, params};
+use watchfire_domain::attempt::{AfterAttempt, Attempt};
+use watchfire_domain::id::{Ksuid, MessageId};
+use watchfire_domain::message::Urgency;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::{
+    Advanced, AttemptRecord, DeliveryRef, NewOwed, Series, Standing as Kept, Task, TaskStep,
+    TaskWrite,
+};
+
+use super::candidates::Standing;
+use super::{count_cell, state_cells};
+use crate::attempt;
+use crate::fault::FaultResult;
+use crate::ledger::Tally;
+use crate::message;
+use crate::owed::{self, Put, Removed};
+use crate::writer::Tx;
+
+pub(super) fn carry_out(tx: &Tx<'_>, now: Timestamp, step: &TaskStep) -> FaultResult<Advanced> {
+    if !stands_as_read(tx, &step.task)? {
+        return Ok(Advanced::Stale);
+    }
+    let mut doing = Doing {
+        tx,
+        now,
+        task: &step.task,
+        tally: Tally::default(),
+    };
+    let mut done = 0;
+    for write in &step.writes {
+        done += usize::from(doing.write(write)?);
+    }
+    doing.tally.write(tx)?;
+    move_on(tx, now, step, done)?;
+    Ok(Advanced::Done(done))
+}
+
+fn stands_as_read(tx: &Tx<'_>, task: &Task) -> FaultResult<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM task \
+         WHERE id = ?1 AND state = 0 AND cursor IS ?2 AND looked = ?3)";
+    let id = task.id.ksuid();
+    let place = params![
+        id.as_bytes(),
+        bytes_of(task.progress.cursor),
+        count_cell(task.progress.looked),
+    ];
+    Ok(tx.prepare(sql)?.query_row(place, |row| row.get(0))?)
+}
+
+fn move_on(tx: &Tx<'_>, now: Timestamp, step: &TaskStep, done: usize) -> FaultResult<()> {
+    let sql = "UPDATE task SET cursor = ?2, looked = looked + ?3, done = done + ?4, state = ?5, \
+         failure = ?6, updated_at = ?7 WHERE id = ?1";
+    let (state, failure) = state_cells(step.state);
+    tx.execute(
+        sql,
+        params![
+            step.task.id.ksuid().as_bytes(),
+            bytes_of(step.cursor),
+            count_cell(step.looked),
+            i64::try_from(done).unwrap_or(i64::MAX),
+            state,
+            failure,
+            now.unix_micros(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn bytes_of(id: Option<MessageId>) -> Option<[u8; 20]> {
+    id.map(|id| *id.ksuid().as_bytes())
+}
+
+struct Doing<'t, 'c> {
+    tx: &'t Tx<'c>,
+    now: Timestamp,
+    task: &'t Task,
+    tally: Tally,
+}
+
+impl Doing<'_, '_> {
+    /// Whether the write was done.
+    fn write(&mut self, write: &TaskWrite) -> FaultResult<bool> {
+        match write {
+            TaskWrite::Send(owed) => self.send(owed),
+            TaskWrite::Cancel { delivery, attempt } => self.cancel(*delivery, attempt),
+        }
+    }
+
+    /// Looks again: since the step was planned, somebody may have asked for the delivery, and it
+    /// may even have been made.
+    fn send(&mut self, owed: &NewOwed) -> FaultResult<bool> {
+        let DeliveryRef { app, endpoint, seq } = owed.delivery;
+        let sql = "SELECT id, payload IS NOT NULL FROM message WHERE seq = ?1 AND app = ?2";
+        let found: Option<([u8; 20], bool)> = self
+            .tx
+            .prepare(sql)?
+            .query_row(params![seq.0, app.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((id, true)) = found else {
+            return Ok(false);
+        };
+        let id = MessageId::from_ksuid(Ksuid::from_bytes(id));
+        let standing = Standing::of(self.tx.connection(), endpoint, id, seq)?;
+        if !standing.is_wanted(self.task) || owed::put(self.tx, owed, self.now)? != Put::Inserted {
+            return Ok(false);
+        }
+        self.tally.owed(endpoint, 1);
+        Ok(true)
+    }
+
+    fn cancel(&mut self, delivery: DeliveryRef, attempt: &Attempt) -> FaultResult<bool> {
+        let AfterAttempt::Settled { settlement } = attempt.next else {
+            debug_assert!(false, "a cancelled delivery is settled");
+            return Ok(false);
+        };
+        let Some(Removed { record }) = owed::remove(self.tx, delivery)? else {
+            return Ok(false);
+        };
+        let final_attempt = AttemptRecord {
+            delivery,
+            standing: Kept::Fresh,
+            attempt: attempt.clone(),
+            series: Series::START,
+            urgency: Urgency::Ordinary,
+            record,
+            health: None,
+            notices: Vec::new(),
+        };
+        // Retention keeps a message while it is owed.
+        if let Some(message) = message::id_at(self.tx.connection(), delivery.app, delivery.seq)? {
+            attempt::insert(self.tx, &final_attempt, message)?;
+        }
+        let endpoint = delivery.endpoint;
+        self.tally
+            .settled(endpoint, attempt.attempted_at, settlement);
+        self.tally.owed(endpoint, -1);
+        if let Some(record) = record {
+            owed::wake_next(self.tx, endpoint, record, self.now)?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,262 @@
+//! Background tasks: the steps that do their work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement, Trigger};
+use watchfire_domain::id::{AttemptId, MessageId, OrganizationId};
+use watchfire_domain::outcome::{Outcome, SkipReason};
+
+use super::history::messages;
+use super::tasks::{advance, asked, create, exhaust, found, last_step, places, read, task};
+use super::world::{World, at, name, settled};
+use crate::{
+    Advanced, DeliveryStatus, NewOwed, PruneOrder, Seq, Store, TaskKind, TaskState, TaskStep,
+    TaskWrite,
+};
+
+fn cancelled(world: &World) -> Box<Attempt> {
+    let skipped = Outcome::Skipped {
+        reason: SkipReason::Cancelled,
+    };
+    Box::new(world.attempt(skipped, settled(Settlement::Cancelled)))
+}
+
+pub async fn a_step_makes_deliveries_and_moves_on_together(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let ids: Vec<(MessageId, Seq)> = messages(&world, 2).await;
+    for (_, seq) in &ids {
+        exhaust(&world, *seq).await;
+    }
+    let created = task(&world, TaskKind::Recover, 10);
+    create(&world, &created).await;
+    let step = TaskStep {
+        task: created.clone(),
+        writes: vec![TaskWrite::Send(asked(&world, ids[0].1))],
+        cursor: Some(ids[0].0),
+        looked: 1,
+        state: TaskState::Running,
+    };
+    assert_eq!(advance(&world, step).await, Advanced::Done(1));
+    let after = read(&world, created.id).await;
+    assert_eq!(after.progress.cursor, Some(ids[0].0));
+    assert_eq!((after.progress.looked, after.progress.done), (1, 1));
+    assert_eq!(after.updated_at, at(60));
+    assert_eq!(
+        world.status(world.endpoints[0], ids[0].1).await,
+        DeliveryStatus::Pending
+    );
+    let rest = found(&world, &after).await;
+    assert_eq!(places(&rest), [ids[1].1]);
+    let claimed = world.claim_one(world.endpoints[0], at(60)).await;
+    assert_eq!(claimed.series.trigger, Trigger::Manual);
+}
+
+pub async fn a_step_is_done_once(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let ids = messages(&world, 1).await;
+    exhaust(&world, ids[0].1).await;
+    let created = task(&world, TaskKind::Recover, 10);
+    create(&world, &created).await;
+    let step = TaskStep {
+        cursor: Some(ids[0].0),
+        state: TaskState::Running,
+        ..last_step(&created, vec![TaskWrite::Send(asked(&world, ids[0].1))])
+    };
+    assert_eq!(advance(&world, step.clone()).await, Advanced::Done(1));
+    assert_eq!(advance(&world, step).await, Advanced::Stale);
+    assert_eq!(read(&world, created.id).await.progress.done, 1);
+}
+
+pub async fn a_delivery_that_moved_on_is_left_alone(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let seqs = world.accept_many(2).await;
+    let created = task(&world, TaskKind::Recover, 10);
+    create(&world, &created).await;
+    exhaust(&world, seqs[0]).await;
+    exhaust(&world, seqs[1]).await;
+    // Between the look and the step, a person asks for one, and the other is delivered.
+    world.spill(at(8), asked(&world, seqs[0])).await;
+    let delivered = Attempt {
+        id: AttemptId::new(at(9), &*world.chance),
+        ..world.delivered()
+    };
+    let delivered = world.fresh(world.endpoints[0], seqs[1], delivered);
+    world.record_attempt(at(9), delivered).await;
+    let writes = [seqs[0], seqs[1], Seq(999)];
+    let writes = writes
+        .map(|seq| TaskWrite::Send(asked(&world, seq)))
+        .to_vec();
+    let step = last_step(&created, writes);
+    assert_eq!(advance(&world, step).await, Advanced::Done(0));
+    assert_eq!(read(&world, created.id).await.state, TaskState::Finished);
+}
+
+pub async fn a_message_without_its_payload_is_left_out(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let seqs = world.accept_many(1).await;
+    exhaust(&world, seqs[0]).await;
+    let expunged = world.store.expunge_payload(world.app, seqs[0]).await;
+    expunged.expect("expunge it");
+    let created = task(&world, TaskKind::Recover, 10);
+    create(&world, &created).await;
+    let step = last_step(&created, vec![TaskWrite::Send(asked(&world, seqs[0]))]);
+    assert_eq!(advance(&world, step).await, Advanced::Done(0));
+    assert_eq!(
+        world.status(world.endpoints[0], seqs[0]).await,
+        DeliveryStatus::Failed
+    );
+}
+
+pub async fn a_cancelled_delivery_is_settled_and_wakes_the_next(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let seqs = world.accept_many(2).await;
+    let endpoint = world.endpoints[0];
+    for seq in &seqs {
+        let keyed = NewOwed {
+            record: Some(1),
+            ..world.owed(endpoint, *seq, Some(at(5)))
+        };
+        world.spill(at(5), keyed).await;
+    }
+    let created = task(&world, TaskKind::CancelMessages, 10);
+    create(&world, &created).await;
+    let cancel = TaskWrite::Cancel {
+        delivery: world.delivery(endpoint, seqs[0]),
+        attempt: cancelled(&world),
+    };
+    let step = last_step(&created, vec![cancel]);
+    assert_eq!(advance(&world, step).await, Advanced::Done(1));
+    assert_eq!(
+        world.status(endpoint, seqs[0]).await,
+        DeliveryStatus::Cancelled
+    );
+    let counts = world
+        .store
+        .endpoint_counts(world.app, endpoint, at(0), at(60))
+        .await
+        .expect("count");
+    assert_eq!((counts.cancelled, counts.pending), (1, 1));
+    let next = world.claim_one(endpoint, at(60)).await;
+    assert_eq!(next.delivery.seq, seqs[1]);
+}
+
+pub async fn a_leased_delivery_is_not_cancelled(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let seqs = world.accept_many(1).await;
+    let endpoint = world.endpoints[0];
+    let owed = world.owed(endpoint, seqs[0], Some(at(5)));
+    world.spill(at(5), owed).await;
+    let claimed = world.claim_one(endpoint, at(6)).await;
+    let created = task(&world, TaskKind::CancelMessages, 10);
+    create(&world, &created).await;
+    let cancel = TaskWrite::Cancel {
+        delivery: claimed.delivery,
+        attempt: cancelled(&world),
+    };
+    let step = last_step(&created, vec![cancel]);
+    assert_eq!(advance(&world, step).await, Advanced::Done(0));
+    let record = world.leased(&claimed, world.delivered());
+    let recorded = world.record_attempt(at(7), record).await;
+    assert_eq!(recorded, crate::Recorded::Done, "its own attempt counts");
+}
+
+pub async fn a_cancelled_task_takes_no_step(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let seqs = world.accept_many(1).await;
+    exhaust(&world, seqs[0]).await;
+    let created = task(&world, TaskKind::Recover, 10);
+    create(&world, &created).await;
+    let elsewhere: OrganizationId = name("org_two");
+    let none = world
+        .store
+        .cancel_task(&elsewhere, created.id, at(11))
+        .await;
+    assert_eq!(none.expect("ask"), None);
+    let ended = world
+        .store
+        .cancel_task(&world.org, created.id, at(11))
+        .await;
+    let ended = ended.expect("ask").expect("it exists");
+    assert_eq!(
+        (ended.state, ended.updated_at),
+        (TaskState::Cancelled, at(11))
+    );
+    let step = last_step(&created, vec![TaskWrite::Send(asked(&world, seqs[0]))]);
+    assert_eq!(advance(&world, step).await, Advanced::Stale);
+    let again = world
+        .store
+        .cancel_task(&world.org, created.id, at(12))
+        .await;
+    assert_eq!(again.expect("ask"), Some(ended), "it has ended already");
+}
+
+pub async fn a_single_attempt_is_remembered_until_it_was_made(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let seqs = world.accept_many(1).await;
+    let endpoint = world.endpoints[0];
+    let mut once = asked(&world, seqs[0]);
+    once.series.once = true;
+    world.spill(at(60), once).await;
+    let claimed = world.claim_one(endpoint, at(60)).await;
+    assert!(claimed.series.once);
+    // A stale connection is nobody's fault: the one attempt is still to be made.
+    let stale = world.attempt(Outcome::Oversize, AfterAttempt::Retry { due_at: at(61) });
+    world
+        .record_attempt(at(61), world.leased(&claimed, stale))
+        .await;
+    let again = world.claim_one(endpoint, at(61)).await;
+    assert!(again.series.once);
+    // Whoever asks anew decides anew.
+    world.spill(at(61), asked(&world, seqs[0])).await;
+    let stale = world.attempt(Outcome::Oversize, AfterAttempt::Retry { due_at: at(62) });
+    world
+        .record_attempt(at(62), world.leased(&again, stale))
+        .await;
+    assert!(!world.claim_one(endpoint, at(62)).await.series.once);
+}
+
+pub async fn due_deliveries_are_counted_up_to_a_bound(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let endpoint = world.endpoints[0];
+    for (second, seq) in (5..).zip(world.accept_many(4).await) {
+        let owed = world.owed(endpoint, seq, Some(at(second)));
+        world.spill(at(4), owed).await;
+    }
+    let count = async |now, at_most| {
+        let count = world.store.count_due(endpoint, at(now), at_most).await;
+        count.expect("count them")
+    };
+    assert_eq!(count(4, 10).await, 0);
+    assert_eq!(count(6, 10).await, 2);
+    assert_eq!(count(60, 3).await, 3);
+    world.claim(endpoint, 3, at(60)).await;
+    assert_eq!(count(60, 10).await, 1);
+}
+
+pub async fn tasks_that_ended_go_at_the_age_of_messages(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let (ended, running) = (
+        task(&world, TaskKind::Recover, 10),
+        task(&world, TaskKind::Recover, 10),
+    );
+    create(&world, &ended).await;
+    create(&world, &running).await;
+    let step = last_step(&ended, Vec::new());
+    assert_eq!(advance(&world, step).await, Advanced::Done(0));
+    let prune = async |now| {
+        let order = PruneOrder {
+            now: at(now),
+            payload_retention: Duration::from_secs(100),
+            message_retention: Duration::from_secs(100),
+            rows_max: 100,
+        };
+        world.store.prune(order).await.expect("prune");
+    };
+    prune(159).await;
+    read(&world, ended.id).await;
+    prune(160).await;
+    let gone = world.store.task(&world.org, ended.id).await;
+    assert_eq!(gone.expect("read it"), None);
+    read(&world, running.id).await;
+}

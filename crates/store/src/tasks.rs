@@ -1,0 +1,254 @@
+//! Background tasks: work on many deliveries of one endpoint that survives a restart.
+//!
+//! A task is read, one step of it is planned from what [`Tasks::candidates`] finds, and
+//! [`Tasks::advance_task`] carries the step out in one transaction with the task's new place. A
+//! crash between any two of these repeats nothing and loses nothing.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use watchfire_domain::attempt::Attempt;
+use watchfire_domain::id::{EventType, MessageId, OrganizationId, TaskId};
+use watchfire_domain::time::Timestamp;
+
+use crate::StoreResult;
+use crate::configuration::Range;
+use crate::history::{DeliveryStatus, Owed};
+use crate::keys::{AppKey, EndpointKey, Seq};
+use crate::ledger::{DeliveryRef, NewOwed, StoredMessage};
+
+/// Background tasks. They are created with [`crate::Change::CreateTask`].
+#[async_trait]
+pub trait Tasks: Send + Sync {
+    async fn task(&self, org: &OrganizationId, id: TaskId) -> StoreResult<Option<Task>>;
+
+    /// Tasks of an organization by id.
+    async fn tasks(
+        &self,
+        org: &OrganizationId,
+        filter: TaskFilter,
+        range: Range<TaskId>,
+    ) -> StoreResult<Vec<Task>>;
+
+    /// Running tasks of all organizations, ascending by id, starting after `after`.
+    async fn running_tasks(&self, after: Option<TaskId>, limit: usize) -> StoreResult<Vec<Task>>;
+
+    /// The next messages, behind the task's place, whose delivery the task is about, the oldest
+    /// first and without their payloads. Looks at a bounded number of rows.
+    async fn candidates(&self, task: &Task, limit: usize) -> StoreResult<Candidates>;
+
+    /// Counts an endpoint's ordinary deliveries that are due at `now` and not leased, up to
+    /// `at_most`.
+    async fn count_due(
+        &self,
+        endpoint: EndpointKey,
+        now: Timestamp,
+        at_most: usize,
+    ) -> StoreResult<usize>;
+
+    /// Carries out a step and moves the task on, in one transaction. A write whose delivery has
+    /// moved on since it was planned is left out.
+    async fn advance_task(&self, now: Timestamp, step: TaskStep) -> StoreResult<Advanced>;
+
+    /// Ends a running task. `None` if there is no such task; one that has ended stays as it is.
+    async fn cancel_task(
+        &self,
+        org: &OrganizationId,
+        id: TaskId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Task>>;
+}
+
+/// A background task as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub id: TaskId,
+    pub org: OrganizationId,
+    pub app: AppKey,
+    pub endpoint: EndpointKey,
+    pub kind: TaskKind,
+    pub arguments: TaskArguments,
+    pub progress: TaskProgress,
+    pub state: TaskState,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Task {
+    /// A task that has not begun.
+    pub fn new(
+        id: TaskId,
+        owner: (OrganizationId, AppKey, EndpointKey),
+        work: (TaskKind, TaskArguments),
+        now: Timestamp,
+    ) -> Self {
+        let ((org, app, endpoint), (kind, arguments)) = (owner, work);
+        Self {
+            id,
+            org,
+            app,
+            endpoint,
+            kind,
+            arguments,
+            progress: TaskProgress::default(),
+            state: TaskState::Running,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+/// What a task does with the deliveries it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TaskKind {
+    /// Sends again what was exhausted or skipped.
+    Recover,
+    /// Sends what never went to the endpoint.
+    ReplayMissing,
+    /// Sends again whatever was settled.
+    BulkReplay,
+    /// Settles what is owed as cancelled.
+    CancelMessages,
+}
+
+/// Which messages a task is about. Never changes once the task was created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskArguments {
+    /// Only messages accepted from then on.
+    pub since: Timestamp,
+    /// Only messages accepted before then.
+    pub until: Timestamp,
+    /// Any of these; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub event_types: Vec<EventType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// How the delivery must have ended, for [`TaskKind::BulkReplay`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<DeliveryStatus>,
+    /// As in [`crate::AttemptFilter`], of the delivery's last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_class: Option<u8>,
+    /// What is sent again is attempted once, whatever the retry schedule.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
+}
+
+impl TaskArguments {
+    /// All messages of a span.
+    pub fn of_span(since: Timestamp, until: Timestamp) -> Self {
+        Self {
+            since,
+            until,
+            event_types: Vec::new(),
+            channel: None,
+            tag: None,
+            status: None,
+            status_class: None,
+            once: false,
+        }
+    }
+}
+
+/// How far a task has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskProgress {
+    /// The last message that was looked at.
+    pub cursor: Option<MessageId>,
+    /// Messages looked at.
+    pub looked: u64,
+    /// Deliveries made or cancelled.
+    pub done: u64,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TaskState {
+    Running,
+    Finished,
+    Failed(TaskFailure),
+    /// A person ended it; what it did stays.
+    Cancelled,
+}
+
+/// Why a task could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TaskFailure {
+    /// The endpoint or its application was deleted.
+    EndpointDeleted,
+}
+
+/// Which tasks to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    pub kind: Option<TaskKind>,
+    /// The state, whatever the reason of a failure.
+    pub state: Option<TaskState>,
+}
+
+/// A stretch of the messages a task walks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    pub found: Vec<Candidate>,
+    /// Messages looked at, those left out included.
+    pub looked: u64,
+    /// Deliveries of the stretch that are leased just now, where the task must wait for them.
+    pub leased: u64,
+    /// The last message looked at; `None` if there are no more.
+    pub next: Option<MessageId>,
+}
+
+/// A delivery a task may be about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub stored: StoredMessage,
+    /// Set if it is owed.
+    pub owed: Option<Owed>,
+}
+
+/// One step of a task.
+#[derive(Clone, Debug)]
+pub struct TaskStep {
+    /// The task as it was read; the step is dropped if it has moved on since.
+    pub task: Task,
+    pub writes: Vec<TaskWrite>,
+    /// Where the task goes on; `None` begins again.
+    pub cursor: Option<MessageId>,
+    /// Messages looked at in this step.
+    pub looked: u64,
+    pub state: TaskState,
+}
+
+/// One write of a step.
+#[derive(Clone, Debug)]
+pub enum TaskWrite {
+    /// A new delivery of a message, if what the task looks for still holds and its payload is
+    /// there.
+    Send(NewOwed),
+    /// An owed delivery ends with this attempt, which must be final; if it is leased, it stays.
+    Cancel {
+        delivery: DeliveryRef,
+        attempt: Box<Attempt>,
+    },
+}
+
+impl TaskWrite {
+    /// The message's place.
+    pub fn seq(&self) -> Seq {
+        match self {
+            Self::Send(owed) => owed.delivery.seq,
+            Self::Cancel { delivery, .. } => delivery.seq,
+        }
+    }
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advanced {
+    /// So many of its writes were done.
+    Done(usize),
+    /// The task has ended or moved on since it was read; nothing was done.
+    Stale,
+}
