@@ -14,6 +14,7 @@ mod full_disk;
 mod fuzz;
 mod load;
 mod memory;
+mod own_faults;
 mod refusals;
 mod sdks;
 mod signatures;

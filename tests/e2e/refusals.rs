@@ -102,7 +102,12 @@ async fn a_database_of_a_newer_server() {
     assert_eq!(setup.start().await.stop().await.code(), Some(0));
     let sql = "INSERT INTO migration (version, name, checksum) VALUES (999, 'future', '0')";
     run_sql(&setup, sql).await;
-    insta::assert_snapshot!(setup.refusal().await, @r#"watchfire: open the database: its schema has version 999, this server knows 3; use a newer server"#);
+    let refusal = setup.refusal().await;
+    let newer = "watchfire: open the database: its schema has version 999, this server knows ";
+    assert!(
+        refusal.starts_with(newer) && refusal.ends_with("; use a newer server"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]

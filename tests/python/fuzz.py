@@ -23,12 +23,15 @@ ALONE = sys.argv[3:] == ["--alone"]
 READY = "Watchfire is ready: "
 PATIENCE_SECONDS = 60
 # Cases for each operation and phase.
-EXAMPLES = "10"
+EXAMPLES = "8"
+# A run that fails can be repeated, and one that does not fail does not begin to by chance.
+SEED = "1"
 
 # Operations find something to work on. Those that would take it away from the others get
 # something of their own.
 CONFIGURATION = """
 continue-on-failure = true
+# Python 3.11 fails now and then when two threads parse code, as the fuzzer does.
 workers = 1
 
 [parameters]
@@ -37,6 +40,8 @@ endpoint_id = "{endpoint}"
 msg_id = "{message}"
 attempt_id = "{attempt}"
 event_type_name = "threat.created"
+contract_name = "dfend"
+key_id = "{key}"
 
 [warnings]
 fail-on = ["unresolvable_reference", "unsupported_regex", "missing_deserializer"]
@@ -63,12 +68,27 @@ parameters = {{ endpoint_id = "{doomed_endpoint}" }}
 [[operations]]
 include-operation-id = "v1.event-type.delete"
 parameters = {{ event_type_name = "doomed" }}
+
+[[operations]]
+include-operation-id = "v1.api-key.delete"
+parameters = {{ key_id = "{doomed_key}" }}
+
+[[operations]]
+include-path-regex = "^/api/v1/operational-webhook/"
+exclude-method = "DELETE"
+parameters = {{ endpoint_id = "{operational}" }}
 """
 
 # Known, and not offered: the document says 501.
 NOT_OFFERED = ["v1.authentication.logout", "v1.admin.redrive-dlq"]
 # Take the URL of an endpoint.
-LEADING_ELSEWHERE = ["v1.endpoint.create", "v1.endpoint.update", "v1.endpoint.patch"]
+LEADING_ELSEWHERE = [
+    "v1.endpoint.create",
+    "v1.endpoint.update",
+    "v1.endpoint.patch",
+    "v1.operational-webhook.endpoint.create",
+    "v1.operational-webhook.endpoint.upsert",
+]
 
 
 def bring_up_loopback():
@@ -122,6 +142,9 @@ def furnished(api, receiver):
         endpoint=endpoint,
         message=message,
         attempt=attempts[0]["id"],
+        key=api("/auth/key", {"name": "Key", "scopes": ["admin"]})["id"],
+        doomed_key=api("/auth/key", {"name": "Doomed", "scopes": ["admin"]})["id"],
+        operational=api("/operational-webhook/endpoint", {"url": receiver})["id"],
         doomed_app=api("/app", {"name": "Doomed"})["id"],
         doomed_endpoint=api(f"/app/{app}/endpoint", {"url": receiver})["id"],
     )
@@ -134,7 +157,7 @@ def fuzz(url, token, configuration):
     program = os.path.join(os.path.dirname(sys.executable), "schemathesis")
     command = [program, "--config-file", file, "run", f"{url}api/v1/openapi.json"]
     command += ["--header", f"Authorization: Bearer {token}"]
-    command += ["--phases", "coverage,fuzzing", "--max-examples", EXAMPLES]
+    command += ["--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", SEED]
     for operation in NOT_OFFERED + ([] if ALONE else LEADING_ELSEWHERE):
         command += ["--exclude-operation-id", operation]
     return subprocess.run(command, cwd=FOLDER).returncode

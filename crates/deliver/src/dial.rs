@@ -121,9 +121,9 @@ impl Dialer {
                     return Ok((tcp, *address));
                 }
                 // What is refused is not shown, and no other address makes up for it.
-                Ok(Err(refused @ Failure::Blocked { .. })) => {
+                Ok(Err(ours @ (Failure::Blocked { .. } | Failure::Exhausted))) => {
                     progress.address = None;
-                    return Err(refused);
+                    return Err(ours);
                 }
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::TimedOut {
@@ -142,11 +142,11 @@ impl Dialer {
     async fn connect_one(&self, address: SocketAddr) -> Result<TcpStream, Failure> {
         let tcp = TcpStream::connect(address)
             .await
-            .map_err(|error| fault::connect_cause(&error))?;
+            .map_err(|error| fault::connect_failure(&error))?;
         let ends = tcp
             .peer_addr()
             .and_then(|peer| Ok((tcp.local_addr()?, peer)));
-        let (local, peer) = ends.map_err(|error| fault::connect_cause(&error))?;
+        let (local, peer) = ends.map_err(|error| fault::connect_failure(&error))?;
         if (peer.ip(), peer.port()) != (address.ip(), address.port()) {
             tracing::error!(%address, %peer, "connected to another address than was dialled");
             return Err(Cause::Other.into());

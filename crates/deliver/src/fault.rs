@@ -8,8 +8,20 @@ use watchfire_domain::outcome::Cause;
 use crate::report::Failure;
 use crate::tls;
 
-/// The cause of a failed TCP connect.
-pub(crate) fn connect_cause(error: &io::Error) -> Cause {
+/// What the system answers when it has no file or memory left for a connection of ours: ENFILE,
+/// EMFILE, ENOMEM and ENOBUFS. The standard library has no names for them.
+const EXHAUSTED: [i32; 4] = [23, 24, 12, 105];
+
+/// Why a TCP connect failed.
+pub(crate) fn connect_failure(error: &io::Error) -> Failure {
+    let code = error.raw_os_error();
+    if code.is_some_and(|code| EXHAUSTED.contains(&code)) {
+        return Failure::Exhausted;
+    }
+    connect_cause(error).into()
+}
+
+fn connect_cause(error: &io::Error) -> Cause {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {

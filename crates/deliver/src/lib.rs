@@ -43,7 +43,7 @@ mod tls;
 pub use client::{Client, ClientConfig, Transport};
 pub use policy::{Cidr, InvalidCidr, Policy};
 pub use pool::PoolLimits;
-pub use report::{Answer, Failure, Report};
+pub use report::{Answer, Exhausted, Failure, Report};
 pub use request::Request;
 pub use resolve::{Hickory, NameFault, Resolver, ResolverFault, System};
 pub use retry_after::parse_retry_after;

@@ -31,24 +31,42 @@ pub struct Answer {
 /// let a receiver hold a slot for the whole deadline at no cost to its health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    TimedOut { phase: Phase },
-    Unreachable { cause: Cause },
-    Blocked { verdict: Verdict },
+    TimedOut {
+        phase: Phase,
+    },
+    Unreachable {
+        cause: Cause,
+    },
+    Blocked {
+        verdict: Verdict,
+    },
     Oversize,
     Malformed,
+    /// This server lacks what a connection takes: it says nothing about the receiver.
+    Exhausted,
 }
+
+/// No attempt was made, for lack of files or memory of our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("open a connection: this server is out of files or memory")]
+pub struct Exhausted;
 
 impl Report {
     /// The outcome of the attempt for a contract with this rule.
-    pub fn outcome(&self, rule: SuccessRule) -> Outcome {
-        match &self.exchange {
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`]: the fault is ours, and must not be charged to the endpoint.
+    pub fn outcome(&self, rule: SuccessRule) -> Result<Outcome, Exhausted> {
+        Ok(match &self.exchange {
             Ok(answer) => rule.judge(answer.status, answer.retry_after),
             Err(Failure::TimedOut { phase }) => Outcome::TimedOut { phase: *phase },
             Err(Failure::Unreachable { cause }) => Outcome::Unreachable { cause: *cause },
             Err(Failure::Blocked { verdict }) => Outcome::Blocked { verdict: *verdict },
             Err(Failure::Oversize) => Outcome::Oversize,
             Err(Failure::Malformed) => Outcome::Malformed,
-        }
+            Err(Failure::Exhausted) => return Err(Exhausted),
+        })
     }
 }
 
@@ -68,7 +86,7 @@ impl From<Verdict> for Failure {
 mod tests {
     use super::*;
 
-    fn outcome(exchange: Result<Answer, Failure>, rule: SuccessRule) -> Outcome {
+    fn outcome(exchange: Result<Answer, Failure>, rule: SuccessRule) -> Result<Outcome, Exhausted> {
         Report {
             exchange,
             address: None,
@@ -86,19 +104,19 @@ mod tests {
         };
         assert_eq!(
             outcome(Ok(answer.clone()), SuccessRule::Success2xx),
-            Outcome::Refused {
+            Ok(Outcome::Refused {
                 status: 302,
                 retry_after: Some(Duration::from_secs(3))
-            }
+            })
         );
         assert_eq!(
             outcome(Ok(answer), SuccessRule::Below400),
-            Outcome::Accepted { status: 302 }
+            Ok(Outcome::Accepted { status: 302 })
         );
     }
 
     #[test]
-    fn every_failure_has_its_outcome_under_every_rule() {
+    fn every_failure_but_our_own_has_its_outcome_under_every_rule() {
         let phase = Phase::Tls;
         let cause = Cause::ConnectionRefused;
         let verdict = Verdict::Loopback;
@@ -110,7 +128,8 @@ mod tests {
             (Failure::Oversize, Outcome::Oversize),
             (Failure::Malformed, Outcome::Malformed),
         ] {
-            assert_eq!(outcome(Err(failure), rule), expected);
+            assert_eq!(outcome(Err(failure), rule), Ok(expected));
         }
+        assert_eq!(outcome(Err(Failure::Exhausted), rule), Err(Exhausted));
     }
 }

@@ -141,10 +141,10 @@ impl Inner {
     /// Hands something to the record loop.
     pub(crate) fn write(&self, entry: Entry) {
         self.recording.fetch_add(1, Ordering::AcqRel);
-        if self.entries.send(entry).is_err() {
-            tracing::error!(
-                "an outcome came after the record loop had ended; it will be made up for"
-            );
+        // After a stop nobody writes any more: what was interrupted is fresh or owed at the next
+        // start.
+        if self.entries.send(entry).is_err() && !self.is_stopping() {
+            tracing::error!("the record loop has ended; an outcome will be made up for");
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchfire_deliver::Request;
+use watchfire_deliver::{Exhausted, Request};
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Response, Timing};
 use watchfire_domain::id::AttemptId;
 use watchfire_domain::outcome::{Outcome, SkipReason};
@@ -109,8 +109,16 @@ pub(crate) async fn send(inner: Arc<Inner>, job: Job) {
     let attempted_at = inner.clock.now();
     let id = AttemptId::new(attempted_at, inner.entropy.as_ref());
     let made = match &endpoint {
-        None => Made::skipped(SkipReason::EndpointDeleted),
+        None => Ok(Made::skipped(SkipReason::EndpointDeleted)),
         Some(endpoint) => attempt(&inner, endpoint, &job, attempted_at).await,
+    };
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a delivery rests: it could not be attempted");
+            return;
+        }
     };
     in_flight.finish(|job| Finished {
         job,
@@ -124,13 +132,18 @@ pub(crate) async fn send(inner: Arc<Inner>, job: Job) {
     });
 }
 
-async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) -> Made {
+async fn attempt(
+    inner: &Inner,
+    endpoint: &Endpoint,
+    job: &Job,
+    now: Timestamp,
+) -> Result<Made, Exhausted> {
     let skips = endpoint.skips(now).filter(|_| !job.message.details.ping);
     if let Some(reason) = skips {
-        return Made::skipped(reason);
+        return Ok(Made::skipped(reason));
     }
     let Some(payload) = &job.message.payload else {
-        return Made::skipped(SkipReason::PayloadExpired);
+        return Ok(Made::skipped(SkipReason::PayloadExpired));
     };
     let Sendable {
         target,
@@ -138,7 +151,7 @@ async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) 
         rendered,
     } = match endpoint.render(&job.message, payload, now) {
         Ok(ready) => ready,
-        Err(outcome) => return Made::without_request(outcome),
+        Err(outcome) => return Ok(Made::without_request(outcome)),
     };
     let request = Request {
         target,
@@ -149,13 +162,13 @@ async fn attempt(inner: &Inner, endpoint: &Endpoint, job: &Job, now: Timestamp) 
         timeout: endpoint.timeout(),
     };
     let report = inner.transport.send(request).await;
-    let outcome = report.outcome(endpoint.success_of(&job.message));
-    Made {
+    let outcome = report.outcome(endpoint.success_of(&job.message))?;
+    Ok(Made {
         outcome,
         address: report.address,
         timing: report.timing,
         response: report.exchange.ok().map(|answer| answer.response),
-    }
+    })
 }
 
 impl Finished {

@@ -88,6 +88,22 @@ async fn a_failure_is_retried_under_the_same_id_until_it_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lack_of_our_own_is_not_charged_to_the_endpoint() {
+    let harness = Harness::start().await;
+    let app = harness.application().await;
+    let endpoint = harness.endpoint(app, "innocent", &[]).await;
+    let lacks = [Behavior::Exhausts; 2 * harness::ATTEMPTS_MAX];
+    let answers = lacks.into_iter().chain([Behavior::Status(204)]);
+    harness.script("innocent", answers);
+    let seq = harness.post(app, "threat.created", None).await;
+    harness.until_settled(app, seq).await;
+    let attempts = harness.attempts(endpoint).await;
+    let numbers: Vec<_> = attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [1], "what was never sent is no attempt");
+    assert_eq!(harness.health(app, endpoint).await.state(), State::Active);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_the_last_retry_a_delivery_is_exhausted_and_says_so() {
     let harness = Harness::start().await;
     let app = harness.application().await;

@@ -44,7 +44,10 @@ impl HttpServer {
         let service = TowerToHyperService::new(router);
         tokio::pin!(stop);
         loop {
-            let permit = Arc::clone(&places).acquire_owned().await;
+            let permit = tokio::select! {
+                permit = Arc::clone(&places).acquire_owned() => permit,
+                () = &mut stop => break,
+            };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = &mut stop => break,

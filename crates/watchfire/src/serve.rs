@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use watchfire_domain::limit;
 
 use crate::cli::ServeArgs;
 use crate::server::Server;
@@ -63,6 +64,10 @@ pub(crate) fn start_log(filter: &str) -> Result<()> {
     Ok(())
 }
 
+/// Connections there are at most, each an open file.
+const FILES_WANTED: usize =
+    limit::ATTEMPTS_IN_FLIGHT_MAX + limit::IDLE_CONNECTIONS_MAX + limit::API_CONNECTIONS_MAX;
+
 /// Each connection is an open file; the system's soft limit is often too low for many.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
@@ -72,5 +77,14 @@ pub(crate) fn raise_open_files() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit on open files was not raised");
+    }
+    let files = limit.maximum.unwrap_or(u64::MAX);
+    let wanted = u64::try_from(FILES_WANTED).unwrap_or(u64::MAX);
+    if files < wanted {
+        tracing::warn!(
+            files,
+            wanted,
+            "the limit on open files is low: under high load deliveries rest and callers wait"
+        );
     }
 }

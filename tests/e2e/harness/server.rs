@@ -250,6 +250,15 @@ impl Server {
         ended.expect("it is our child")
     }
 
+    /// Asks it to stop, which has to succeed, and returns what it logged until its end.
+    pub(crate) async fn stopped_log(self) -> String {
+        let log = Arc::clone(&self.log);
+        let ended = self.stop().await;
+        assert_eq!(ended.code(), Some(0), "{ended}");
+        let log = log.lock();
+        log.clone()
+    }
+
     async fn finish_log(&mut self) {
         if let Some(logging) = self.logging.take() {
             logging.await.expect("reading a log does not fail");

@@ -147,7 +147,7 @@ async fn a_report_holds_all_facts() {
     assert_eq!(report.address, Some(receiver.address));
     assert_eq!(
         report.outcome(SuccessRule::Success2xx),
-        Outcome::Accepted { status: 200 }
+        Ok(Outcome::Accepted { status: 200 })
     );
     assert!(report.timing.connect.is_some() && report.timing.first_byte.is_some());
     assert!(report.timing.resolve.is_none() && report.timing.tls.is_none());

@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_hours(240);
 pub(super) enum Behavior {
     Status(u16),
     Refuses,
+    /// This server has no file left for a connection.
+    Exhausts,
     Hangs,
 }
 
@@ -89,6 +91,7 @@ impl Transport for Scripted {
             Behavior::Refuses => Err(Failure::Unreachable {
                 cause: Cause::ConnectionRefused,
             }),
+            Behavior::Exhausts => Err(Failure::Exhausted),
             Behavior::Hangs => std::future::pending().await,
         };
         Report {

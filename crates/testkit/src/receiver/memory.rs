@@ -120,7 +120,8 @@ mod tests {
 
     async fn outcome(receiver: &Receiver) -> Outcome {
         let report = receiver.transport().send(request(receiver, "/")).await;
-        report.outcome(SuccessRule::Success2xx)
+        let outcome = report.outcome(SuccessRule::Success2xx);
+        outcome.expect("a script plays no fault of ours")
     }
 
     #[tokio::test]
