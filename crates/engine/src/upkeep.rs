@@ -34,16 +34,16 @@ pub(crate) async fn upkeep_loop(inner: Arc<Inner>) {
 
 /// Stores how far everything is settled or owed, if that moved.
 async fn follow_checkpoint(inner: &Arc<Inner>, saved: Seq) -> Seq {
-    let (checkpoint, lag) = {
+    let (checkpoint, laggards) = {
         let mut shared = inner.shared.lock();
-        (shared.fresh.checkpoint(), shared.fresh.lag())
+        let checkpoint = shared.fresh.checkpoint();
+        let too_many = shared.fresh.lag() > limit::CHECKPOINT_LAG_MAX;
+        let kept = limit::CHECKPOINT_LAG_MAX / 2;
+        let laggards = shared.fresh.place_before_newest(kept);
+        (checkpoint, laggards.filter(|_| too_many))
     };
-    if lag > limit::CHECKPOINT_LAG_MAX {
-        let keep = i64::try_from(limit::CHECKPOINT_LAG_MAX / 2).unwrap_or(i64::MAX);
-        let newest = checkpoint
-            .0
-            .saturating_add(i64::try_from(lag).unwrap_or(i64::MAX));
-        inner.spill_below(Seq(newest.saturating_sub(keep)));
+    if let Some(seq) = laggards {
+        inner.spill_below(seq);
     }
     if checkpoint <= saved {
         return saved;
