@@ -19,9 +19,8 @@ use crate::fault::Fault;
 use crate::open::Sqlite;
 use crate::writer::{Rows, Tx};
 
-pub(crate) use deliveries::{owed_to, status_of};
+pub(crate) use deliveries::owed_to;
 pub(crate) use expunge::remove_payload;
-pub(crate) use messages::About;
 
 #[async_trait]
 impl History for Sqlite {

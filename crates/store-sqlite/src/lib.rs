@@ -17,7 +17,7 @@
 //!
 //! A call of a trait becomes a closure over a transaction (`ledger`, `configuration`, `nodes`,
 //! `prune`, `task`) or over a reader (`history`). Rows are written and read in `message`, `attempt` and
-//! `owed` only; `code` holds the numbers that stand for our enums.
+//! `owed` only; `watchfire_store::encoding` holds the numbers that stand for our enums.
 //!
 //! # What this crate must never do
 //!
@@ -27,9 +27,7 @@
 //! Start reading at `writer`, then `ledger`.
 
 mod attempt;
-mod blob;
 mod checkpoint;
-mod code;
 mod configuration;
 mod fault;
 mod folder;

@@ -9,11 +9,11 @@ use watchfire_domain::message::{Details, Message};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, NewMessage, Seq, StoredMessage};
 
-use crate::blob::{decode_keys, encode_keys};
-use crate::code::Code;
 use crate::fault::FaultResult;
 use crate::row::Columns;
 use crate::writer::Tx;
+use watchfire_store::encoding::Code;
+use watchfire_store::encoding::{decode_keys, encode_keys};
 
 /// The columns of a [`StoredMessage`], for a `message` that goes by the name `m`.
 pub(crate) const COLUMNS: &str = "m.seq, m.app, m.id, m.accepted_at, m.event_type, m.event_id, \

@@ -9,12 +9,12 @@ use watchfire_store::{
     InboxLine, InboxPlace, NewNotice, Notices, Range, Reading, StoreResult, Untold,
 };
 
-use crate::code::Code as _;
 use crate::configuration::page;
 use crate::fault::{Fault, FaultResult};
 use crate::open::Sqlite;
 use crate::row::Columns;
 use crate::writer::{Rows, Tx};
+use watchfire_store::encoding::Code as _;
 
 const LINE: &str = "id, org, kind, application, endpoint_id, count, first_at, last_at, data, \
      read_at";

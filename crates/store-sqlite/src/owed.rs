@@ -17,10 +17,10 @@ use watchfire_domain::attempt::Trigger;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{DeliveryRef, EndpointKey, FenceToken, NewOwed, OwedReason, Seq, Series};
 
-use crate::code::Code;
 use crate::fault::FaultResult;
 use crate::message;
 use crate::writer::Tx;
+use watchfire_store::encoding::Code;
 
 /// What [`put`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,9 +19,9 @@
 
 use rusqlite::{Params, params};
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::hour_of;
 use watchfire_store::{EndpointKey, PruneOrder, Pruned, Seq, StoreResult, StoredMessage};
 
-use crate::attempt::hour_of;
 use crate::fault::{Fault, FaultResult};
 use crate::history::remove_payload;
 use crate::ledger::{Tally, is_finished};

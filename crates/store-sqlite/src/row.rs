@@ -7,8 +7,8 @@ use watchfire_domain::id::Ksuid;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::StoreError;
 
-use crate::code::Code;
 use crate::fault::{Fault, FaultResult};
+use watchfire_store::encoding::Code;
 
 /// Reads the columns of a row in the order they were selected. The first one names the row.
 pub(crate) struct Columns<'r> {
@@ -67,13 +67,6 @@ impl<'r> Columns<'r> {
         C::from_code(code).ok_or_else(|| self.unreadable(column, UnknownCode(code)))
     }
 
-    pub(crate) fn code_if<C: Code>(&mut self, column: &'static str) -> FaultResult<Option<C>> {
-        let code: Option<i64> = self.get(column)?;
-        let known =
-            |code| C::from_code(code).ok_or_else(|| self.unreadable(column, UnknownCode(code)));
-        code.map(known).transpose()
-    }
-
     /// A text that is checked on the way in, such as a name.
     pub(crate) fn parsed<T>(&mut self, column: &'static str) -> FaultResult<T>
     where
@@ -108,7 +101,7 @@ impl<'r> Columns<'r> {
             .map_err(|error| self.unreadable(column, error))
     }
 
-    /// A blob in one of the encodings of [`crate::blob`].
+    /// A blob in one of the encodings of [`watchfire_store::encoding`].
     pub(crate) fn decoded<T, E>(
         &mut self,
         column: &'static str,

@@ -9,12 +9,12 @@ use rusqlite::{Connection, Params, Row, params, params_from_iter};
 use watchfire_domain::id::{Ksuid, MessageId, OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::{Code, StateCells, count_cell};
 use watchfire_store::{
-    Advanced, AppKey, Candidates, Conflict, EndpointKey, Range, StoreResult, Task, TaskFailure,
-    TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
+    Advanced, AppKey, Candidates, Conflict, EndpointKey, Range, StoreResult, Task, TaskFilter,
+    TaskProgress, TaskState, TaskStep, Tasks,
 };
 
-use crate::code::Code;
 use crate::configuration::{json_text, page};
 use crate::fault::{Fault, FaultResult, Refusal};
 use crate::open::Sqlite;
@@ -115,7 +115,7 @@ fn insert(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
     let sql = format!(
         "INSERT INTO task ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
     );
-    let (state, failure) = state_cells(task.state);
+    let StateCells { state, failure } = task.state.into();
     tx.execute(
         &sql,
         params![
@@ -137,43 +137,12 @@ fn insert(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
     Ok(())
 }
 
-const RUNNING: i64 = 0;
-const FINISHED: i64 = 1;
-const FAILED: i64 = 2;
-const CANCELLED: i64 = 3;
-
-fn state_cells(state: TaskState) -> (i64, Option<i64>) {
-    match state {
-        TaskState::Running => (RUNNING, None),
-        TaskState::Finished => (FINISHED, None),
-        TaskState::Failed(failure) => (FAILED, Some(failure.code())),
-        TaskState::Cancelled => (CANCELLED, None),
-    }
-}
-
-fn count_cell(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A state and a failure that do not belong together.
-#[derive(Debug, thiserror::Error)]
-#[error("state {state} with failure {failure:?} means nothing")]
-struct UnknownState {
-    state: i64,
-    failure: Option<i64>,
-}
-
 fn read_state(columns: &mut Columns<'_>) -> FaultResult<TaskState> {
-    let state: i64 = columns.get("state")?;
-    let failure: Option<i64> = columns.get("failure")?;
-    let known = match (state, failure) {
-        (RUNNING, None) => Some(TaskState::Running),
-        (FINISHED, None) => Some(TaskState::Finished),
-        (FAILED, Some(failure)) => TaskFailure::from_code(failure).map(TaskState::Failed),
-        (CANCELLED, None) => Some(TaskState::Cancelled),
-        _ => None,
+    let cells = StateCells {
+        state: columns.get("state")?,
+        failure: columns.get("failure")?,
     };
-    known.ok_or_else(|| columns.unreadable("state", UnknownState { state, failure }))
+    TaskState::try_from(cells).map_err(|error| columns.unreadable("state", error))
 }
 
 fn read(row: &Row<'_>) -> FaultResult<Task> {
@@ -222,7 +191,7 @@ fn list(
     let values = vec![
         Value::Text(org.as_str().to_owned()),
         cell(filter.kind.map(Code::code)),
-        cell(filter.state.map(|state| state_cells(state).0)),
+        cell(filter.state.map(|state| StateCells::from(state).state)),
     ];
     let page = page("id", range, values, |id: &TaskId| {
         Value::Blob(id.ksuid().as_bytes().to_vec())
@@ -272,7 +241,7 @@ fn cancel(
         params![
             id.ksuid().as_bytes(),
             org.as_str(),
-            CANCELLED,
+            StateCells::CANCELLED,
             now.unix_micros()
         ],
     )?;

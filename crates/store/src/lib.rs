@@ -29,12 +29,14 @@ pub mod conformance;
 
 mod configuration;
 mod credentials;
+pub mod encoding;
 mod error;
 mod history;
 mod keys;
 mod ledger;
 mod nodes;
 mod notices;
+pub mod selection;
 mod tasks;
 
 pub use configuration::{

@@ -9,6 +9,7 @@ use watchfire_domain::health::Health;
 use watchfire_domain::id::{ApplicationId, EndpointId, Uid};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::is_unwell;
 use watchfire_store::{
     AppKey, Conflict, Endpoint, EndpointKey, EndpointRef, Range, StoredEndpoint,
 };
@@ -118,13 +119,6 @@ pub(crate) fn write_health(tx: &Tx<'_>, key: EndpointKey, health: &Health) -> Fa
     let sql = "UPDATE endpoint SET health = ?2, unwell = ?3 \
          WHERE key = ?1 AND deleted_at IS NULL";
     tx.execute(sql, params![key.0, json_text(health)?, is_unwell(health)])
-}
-
-fn is_unwell(health: &Health) -> bool {
-    match health {
-        Health::Active { .. } => false,
-        Health::Suspended { .. } | Health::Probation { .. } | Health::Disabled { .. } => true,
-    }
 }
 
 /// Live endpoints that are not active.

@@ -7,12 +7,13 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 use watchfire_domain::id::{Ksuid, MessageId};
 use watchfire_domain::time::Timestamp;
+use watchfire_store::selection::{About, status_of_settlement};
 use watchfire_store::{
     AppKey, AttemptFilter, AttemptedMessage, DeliveryStatus, EndpointKey, Range, Seq,
 };
 
-use super::deliveries::{owed_to, status_of};
-use super::messages::{About, Content, by_id, id_value, scanned};
+use super::deliveries::owed_to;
+use super::messages::{Content, by_id, id_value, scanned};
 use crate::configuration::{belongs, page};
 use crate::fault::FaultResult;
 use crate::row::Columns;
@@ -41,7 +42,7 @@ pub(super) fn list(
         };
         let (status, next_attempt_at) = standing(connection, endpoint, id, stored.seq)?;
         let wanted = filter.status.is_none_or(|wanted| wanted == status);
-        if wanted && about.matches_message(&stored) {
+        if wanted && about.wants(&stored) {
             messages.push(AttemptedMessage {
                 stored,
                 status,
@@ -113,5 +114,5 @@ fn last_settlement(
         return Ok(None);
     };
     let settlement = Columns::at(row, "attempt", 1).code("settlement")?;
-    Ok(Some(status_of(settlement)))
+    Ok(Some(status_of_settlement(settlement)))
 }

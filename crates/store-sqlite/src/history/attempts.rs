@@ -3,17 +3,13 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use watchfire_domain::id::AttemptId;
-use watchfire_store::{
-    AppKey, AttemptFilter, DeliveryStatus, EndpointKey, Range, Seq, StoredAttempt,
-};
+use watchfire_store::selection::{About, AttemptFacts, only_noted};
+use watchfire_store::{AppKey, AttemptFilter, EndpointKey, Range, Seq, StoredAttempt};
 
-use super::messages::{About, Content, scanned};
+use super::messages::{Content, is_wanted, scanned};
 use crate::attempt::{self, COLUMNS, COLUMNS_WITHOUT_RESPONSE};
-use crate::code::Code;
 use crate::configuration::page;
 use crate::fault::FaultResult;
-
-use watchfire_domain::attempt::Settlement;
 
 /// What the joins add to an attempt. `CROSS JOIN` keeps their order: the attempt's index decides.
 const TABLES: &str = "CROSS JOIN message m ON m.seq = a.seq \
@@ -103,20 +99,6 @@ fn columns(filter: &AttemptFilter) -> &'static str {
     }
 }
 
-/// Whether what is asked for can't be an ordinary success, so that those need not be looked at.
-fn only_noted(filter: &AttemptFilter) -> bool {
-    let failed = match filter.status {
-        Some(DeliveryStatus::Delivered) | None => false,
-        Some(
-            DeliveryStatus::Failed
-            | DeliveryStatus::Cancelled
-            | DeliveryStatus::Pending
-            | DeliveryStatus::Sending,
-        ) => true,
-    };
-    failed || filter.status_class.is_some_and(|class| class != 2)
-}
-
 /// Places in [`COLUMNS`] and behind it.
 const EVENT_TYPE: usize = 2;
 const ENDPOINT: usize = 3;
@@ -138,41 +120,18 @@ fn list(
     while attempts.len() < limit
         && let Some(row) = rows.next()?
     {
-        if is_wanted(row, filter)? && about.matches(row, EVENT_TYPE, DETAILS)? {
+        if facts(row)?.meet(filter) && is_wanted(&about, row, (EVENT_TYPE, DETAILS))? {
             attempts.push(attempt::read(row)?);
         }
     }
     Ok(attempts)
 }
 
-fn is_wanted(row: &Row<'_>, filter: &AttemptFilter) -> FaultResult<bool> {
-    let endpoint = EndpointKey(row.get(ENDPOINT)?);
-    if filter.endpoint.is_some_and(|wanted| wanted != endpoint) {
-        return Ok(false);
-    }
-    let status: Option<u16> = row.get(STATUS)?;
-    let class = status.map_or(0, |status| status / 100);
-    if filter
-        .status_class
-        .is_some_and(|wanted| u16::from(wanted) != class)
-    {
-        return Ok(false);
-    }
-    let Some(wanted) = filter.status else {
-        return Ok(true);
-    };
-    let outcome: i64 = row.get(OUTCOME)?;
-    let settlement: Option<i64> = row.get(SETTLEMENT)?;
-    Ok(status_of(outcome, settlement) == wanted)
-}
-
-/// An attempt is accepted or not; a cancelled delivery's last one counts as neither.
-fn status_of(outcome: i64, settlement: Option<i64>) -> DeliveryStatus {
-    if settlement == Some(Settlement::Cancelled.code()) {
-        DeliveryStatus::Cancelled
-    } else if attempt::is_accepted(outcome) {
-        DeliveryStatus::Delivered
-    } else {
-        DeliveryStatus::Failed
-    }
+fn facts(row: &Row<'_>) -> FaultResult<AttemptFacts> {
+    Ok(AttemptFacts {
+        endpoint: EndpointKey(row.get(ENDPOINT)?),
+        outcome: row.get(OUTCOME)?,
+        status: row.get(STATUS)?,
+        settlement: row.get(SETTLEMENT)?,
+    })
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use watchfire_domain::attempt::Settlement;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::hour_of;
+use watchfire_store::selection::status_of_settlement;
 use watchfire_store::{
     AppKey, DeliveryStatus, DeliveryView, EndpointCounts, EndpointKey, Owed, Seq,
 };
 
-use crate::attempt::hour_of;
 use crate::configuration::belongs;
 use crate::fault::FaultResult;
 use crate::message;
@@ -55,17 +55,9 @@ fn settled(connection: &Connection, seq: Seq) -> FaultResult<Vec<(EndpointKey, D
     while let Some(row) = rows.next()? {
         let mut columns = Columns::at(row, "attempt", 1);
         let endpoint = EndpointKey(columns.get("endpoint")?);
-        settled.push((endpoint, status_of(columns.code("settlement")?)));
+        settled.push((endpoint, status_of_settlement(columns.code("settlement")?)));
     }
     Ok(settled)
-}
-
-pub(crate) fn status_of(settlement: Settlement) -> DeliveryStatus {
-    match settlement {
-        Settlement::Delivered => DeliveryStatus::Delivered,
-        Settlement::Exhausted | Settlement::Skipped => DeliveryStatus::Failed,
-        Settlement::Cancelled => DeliveryStatus::Cancelled,
-    }
 }
 
 const OWED_COLUMNS: &str =

@@ -2,10 +2,11 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
-use watchfire_domain::id::{EventType, MessageId};
+use watchfire_domain::id::MessageId;
 use watchfire_domain::limit;
 use watchfire_domain::message::Details;
-use watchfire_store::{AppKey, AttemptFilter, MessageFilter, MessageRef, Range, StoredMessage};
+use watchfire_store::selection::About;
+use watchfire_store::{AppKey, MessageFilter, MessageRef, Range, StoredMessage};
 
 use crate::configuration::page;
 use crate::fault::FaultResult;
@@ -74,7 +75,7 @@ pub(super) fn list(
     while messages.len() < range.limit
         && let Some(row) = rows.next()?
     {
-        if about.matches(row, MESSAGE_EVENT_TYPE, MESSAGE_DETAILS)? {
+        if is_wanted(&about, row, (MESSAGE_EVENT_TYPE, MESSAGE_DETAILS))? {
             messages.push(message::read(row)?);
         }
     }
@@ -113,69 +114,19 @@ pub(super) fn scanned<C: Clone>(range: &Range<C>) -> Range<C> {
     }
 }
 
-/// What a list asks of a message.
-pub(crate) struct About<'f> {
-    event_types: &'f [EventType],
-    channel: Option<&'f str>,
-    tag: Option<&'f str>,
-}
-
-impl<'f> From<&'f MessageFilter> for About<'f> {
-    fn from(filter: &'f MessageFilter) -> Self {
-        Self {
-            event_types: &filter.event_types,
-            channel: filter.channel.as_deref(),
-            tag: filter.tag.as_deref(),
-        }
+/// Looks at two columns of a row, given by their places, before the rest of it is read.
+pub(super) fn is_wanted(
+    about: &About<'_>,
+    row: &Row<'_>,
+    (event_type, details): (usize, usize),
+) -> FaultResult<bool> {
+    let name = row.get_ref(event_type)?;
+    if !about.wants_type(name.as_str().unwrap_or_default()) {
+        return Ok(false);
     }
-}
-
-impl<'f> From<&'f AttemptFilter> for About<'f> {
-    fn from(filter: &'f AttemptFilter) -> Self {
-        Self {
-            event_types: &filter.event_types,
-            channel: filter.channel.as_deref(),
-            tag: filter.tag.as_deref(),
-        }
+    if !about.asks_for_details() {
+        return Ok(true);
     }
-}
-
-impl About<'_> {
-    /// Looks at two columns of a row, given by their places, before the rest of it is read.
-    pub(super) fn matches(
-        &self,
-        row: &Row<'_>,
-        event_type: usize,
-        details: usize,
-    ) -> FaultResult<bool> {
-        if !self.event_types.is_empty() {
-            let name = row.get_ref(event_type)?;
-            let name = name.as_str().unwrap_or_default();
-            if !self
-                .event_types
-                .iter()
-                .any(|wanted| wanted.as_str() == name)
-            {
-                return Ok(false);
-            }
-        }
-        if self.channel.is_none() && self.tag.is_none() {
-            return Ok(true);
-        }
-        let details: Option<Details> = Columns::at(row, "message", details).json_if("details")?;
-        let details = details.unwrap_or_default();
-        Ok(holds(&details.channels, self.channel) && holds(&details.tags, self.tag))
-    }
-
-    /// The same for a message that was read.
-    pub(crate) fn matches_message(&self, stored: &StoredMessage) -> bool {
-        let message = &*stored.message;
-        (self.event_types.is_empty() || self.event_types.contains(&message.event_type))
-            && holds(&message.details.channels, self.channel)
-            && holds(&message.details.tags, self.tag)
-    }
-}
-
-fn holds(names: &[String], wanted: Option<&str>) -> bool {
-    wanted.is_none_or(|wanted| names.iter().any(|name| name == wanted))
+    let details: Option<Details> = Columns::at(row, "message", details).json_if("details")?;
+    Ok(about.wants_details(&details.unwrap_or_default()))
 }

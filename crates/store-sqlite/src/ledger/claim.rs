@@ -12,11 +12,11 @@ use watchfire_store::{
     FenceToken, OwedReason, Seq, Series, StoreError, StoredMessage, Wanted,
 };
 
-use crate::code::Code;
 use crate::fault::{Fault, FaultResult};
 use crate::row::Columns;
 use crate::writer::Tx;
 use crate::{message, nodes, owed};
+use watchfire_store::encoding::Code;
 
 /// Rows looked at for one endpoint and urgency, for each one wanted: blocked ones are parked on
 /// the way, and a claim must end. What is left is claimed the next time.

@@ -6,8 +6,8 @@ use rusqlite::params;
 use watchfire_domain::attempt::Settlement;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::EndpointKey;
+use watchfire_store::encoding::hour_of;
 
-use crate::attempt::hour_of;
 use crate::fault::FaultResult;
 use crate::writer::Tx;
 

@@ -8,14 +8,14 @@ use rusqlite::{Connection, params, params_from_iter};
 use watchfire_domain::id::{Ksuid, MessageId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::selection::{About, TaskStanding, is_for_task};
 use watchfire_store::{
-    Candidate, Candidates, DeliveryStatus, EndpointKey, MessageFilter, Owed, Range, Seq, Task,
-    TaskKind,
+    Candidate, Candidates, DeliveryStatus, EndpointKey, MessageFilter, Range, Seq, Task, TaskKind,
 };
 
 use crate::configuration::page;
 use crate::fault::FaultResult;
-use crate::history::{About, owed_to, status_of};
+use crate::history::owed_to;
 use crate::message;
 use crate::row::Columns;
 
@@ -38,37 +38,29 @@ pub(super) fn of(connection: &Connection, task: &Task, limit: usize) -> FaultRes
         }
         last = Some(id);
         candidates.looked += 1;
-        let standing = Standing::of(connection, task.endpoint, id, seq)?;
+        let standing = standing_of(connection, task.endpoint, id, seq)?;
         if !standing.is_wanted(task) {
             continue;
         }
         let Some(stored) = stored_at(connection, seq)? else {
             continue;
         };
-        if !about.matches_message(&stored) || !was_for(task, &stored.matched) {
+        if !about.wants(&stored) || !is_for_task(task, &stored.matched) {
             continue;
         }
         match standing {
-            Standing::Leased => candidates.leased += 1,
-            Standing::Owed(owed) => candidates.found.push(Candidate {
+            TaskStanding::Leased => candidates.leased += 1,
+            TaskStanding::Owed(owed) => candidates.found.push(Candidate {
                 stored,
                 owed: Some(owed),
             }),
-            Standing::Settled { .. } | Standing::Never => {
+            TaskStanding::Settled { .. } | TaskStanding::Never => {
                 candidates.found.push(Candidate { stored, owed: None });
             }
         }
     }
     candidates.next = if more { last } else { None };
     Ok(candidates)
-}
-
-/// A message that matched the endpoint when it was accepted is not missing, only not sent yet.
-fn was_for(task: &Task, matched: &[EndpointKey]) -> bool {
-    match task.kind {
-        TaskKind::ReplayMissing => matched.binary_search(&task.endpoint).is_err(),
-        TaskKind::Recover | TaskKind::BulkReplay | TaskKind::CancelMessages => true,
-    }
 }
 
 /// The next messages on the index that holds those of the task's kind.
@@ -129,66 +121,32 @@ fn stretch(task: &Task) -> Range<Ksuid> {
 }
 
 /// Where a delivery stands, as far as a task needs to know.
-pub(super) enum Standing {
-    Owed(Owed),
-    Leased,
-    Settled {
-        status: DeliveryStatus,
-        /// Hundreds of the last final answer's status.
-        class: u8,
-    },
-    /// Not owed, and without a final attempt.
-    Never,
-}
-
-impl Standing {
-    pub(super) fn of(
-        connection: &Connection,
-        endpoint: EndpointKey,
-        id: MessageId,
-        seq: Seq,
-    ) -> FaultResult<Self> {
-        if let Some(view) = owed_to(connection, endpoint, seq)? {
-            return Ok(match view.owed {
-                Some(owed) if view.status == DeliveryStatus::Pending => Self::Owed(owed),
-                Some(_) | None => Self::Leased,
-            });
-        }
-        let sql = "SELECT seq, settlement, status FROM attempt \
-             INDEXED BY attempt_of_endpoint_by_message \
-             WHERE endpoint = ?1 AND message = ?2 AND seq = ?3 AND settlement IS NOT NULL \
-             ORDER BY id DESC LIMIT 1";
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![endpoint.0, id.ksuid().as_bytes(), seq.0])?;
-        let Some(row) = rows.next()? else {
-            return Ok(Self::Never);
-        };
-        let mut columns = Columns::at(row, "attempt", 1);
-        let status = status_of(columns.code("settlement")?);
-        let answer: Option<u16> = columns.get("status")?;
-        let class = answer.map_or(0, |answer| u8::try_from(answer / 100).unwrap_or(u8::MAX));
-        Ok(Self::Settled { status, class })
+pub(super) fn standing_of(
+    connection: &Connection,
+    endpoint: EndpointKey,
+    id: MessageId,
+    seq: Seq,
+) -> FaultResult<TaskStanding> {
+    if let Some(view) = owed_to(connection, endpoint, seq)? {
+        return Ok(match view.owed {
+            Some(owed) if view.status == DeliveryStatus::Pending => TaskStanding::Owed(owed),
+            Some(_) | None => TaskStanding::Leased,
+        });
     }
-
-    pub(super) fn is_wanted(&self, task: &Task) -> bool {
-        match (task.kind, self) {
-            (TaskKind::Recover, Self::Settled { status, .. }) => *status == DeliveryStatus::Failed,
-            (TaskKind::BulkReplay, Self::Settled { status, class }) => {
-                let arguments = &task.arguments;
-                arguments.status.is_none_or(|wanted| wanted == *status)
-                    && arguments.status_class.is_none_or(|wanted| wanted == *class)
-            }
-            (TaskKind::ReplayMissing, Self::Never)
-            | (TaskKind::CancelMessages, Self::Owed(_) | Self::Leased) => true,
-            (
-                TaskKind::Recover
-                | TaskKind::BulkReplay
-                | TaskKind::ReplayMissing
-                | TaskKind::CancelMessages,
-                _,
-            ) => false,
-        }
-    }
+    let sql = "SELECT seq, settlement, status FROM attempt \
+         INDEXED BY attempt_of_endpoint_by_message \
+         WHERE endpoint = ?1 AND message = ?2 AND seq = ?3 AND settlement IS NOT NULL \
+         ORDER BY id DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![endpoint.0, id.ksuid().as_bytes(), seq.0])?;
+    let Some(row) = rows.next()? else {
+        return Ok(TaskStanding::Never);
+    };
+    let mut columns = Columns::at(row, "attempt", 1);
+    Ok(TaskStanding::settled(
+        columns.code("settlement")?,
+        columns.get("status")?,
+    ))
 }
 
 fn stored_at(

@@ -5,13 +5,12 @@ use watchfire_domain::attempt::{AfterAttempt, Attempt};
 use watchfire_domain::id::{Ksuid, MessageId};
 use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::{StateCells, count_cell};
 use watchfire_store::{
-    Advanced, AttemptRecord, DeliveryRef, NewOwed, Series, Standing as Kept, Task, TaskStep,
-    TaskWrite,
+    Advanced, AttemptRecord, DeliveryRef, NewOwed, Series, Standing, Task, TaskStep, TaskWrite,
 };
 
-use super::candidates::Standing;
-use super::{count_cell, state_cells};
+use super::candidates::standing_of;
 use crate::attempt;
 use crate::fault::FaultResult;
 use crate::ledger::Tally;
@@ -53,7 +52,7 @@ fn stands_as_read(tx: &Tx<'_>, task: &Task) -> FaultResult<bool> {
 fn move_on(tx: &Tx<'_>, now: Timestamp, step: &TaskStep, done: usize) -> FaultResult<()> {
     let sql = "UPDATE task SET cursor = ?2, looked = looked + ?3, done = done + ?4, state = ?5, \
          failure = ?6, updated_at = ?7 WHERE id = ?1";
-    let (state, failure) = state_cells(step.state);
+    let StateCells { state, failure } = step.state.into();
     tx.execute(
         sql,
         params![
@@ -103,7 +102,7 @@ impl Doing<'_, '_> {
             return Ok(false);
         };
         let id = MessageId::from_ksuid(Ksuid::from_bytes(id));
-        let standing = Standing::of(self.tx.connection(), endpoint, id, seq)?;
+        let standing = standing_of(self.tx.connection(), endpoint, id, seq)?;
         if !standing.is_wanted(self.task) || owed::put(self.tx, owed, self.now)? != Put::Inserted {
             return Ok(false);
         }
@@ -121,7 +120,7 @@ impl Doing<'_, '_> {
         };
         let final_attempt = AttemptRecord {
             delivery,
-            standing: Kept::Fresh,
+            standing: Standing::Fresh,
             attempt: attempt.clone(),
             series: Series::START,
             urgency: Urgency::Ordinary,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use watchfire_domain::attempt::Timing;
-use watchfire_store::EndpointKey;
+
+use crate::EndpointKey;
 
 /// A blob that does not hold what its column promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidBlob {
+pub enum InvalidBlob {
     #[error("the blob ends within a number")]
     Short,
     #[error("a number in the blob is out of range")]
@@ -17,7 +18,7 @@ pub(crate) enum InvalidBlob {
 }
 
 /// Writes ascending endpoint keys as differences: a byte or two for each.
-pub(crate) fn encode_keys(keys: &[EndpointKey]) -> Vec<u8> {
+pub fn encode_keys(keys: &[EndpointKey]) -> Vec<u8> {
     debug_assert!(keys.is_sorted(), "matched endpoints are ascending");
     let mut bytes = Vec::with_capacity(keys.len() * 2);
     let mut last = 0;
@@ -28,7 +29,7 @@ pub(crate) fn encode_keys(keys: &[EndpointKey]) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn decode_keys(mut bytes: &[u8]) -> Result<Vec<EndpointKey>, InvalidBlob> {
+pub fn decode_keys(mut bytes: &[u8]) -> Result<Vec<EndpointKey>, InvalidBlob> {
     let mut keys = Vec::with_capacity(bytes.len());
     let mut last = 0_i64;
     while !bytes.is_empty() {
@@ -40,7 +41,7 @@ pub(crate) fn decode_keys(mut bytes: &[u8]) -> Result<Vec<EndpointKey>, InvalidB
 }
 
 /// Writes a byte with a bit for each part that happened, then the parts and the total.
-pub(crate) fn encode_timing(timing: &Timing) -> Vec<u8> {
+pub fn encode_timing(timing: &Timing) -> Vec<u8> {
     let parts = [
         timing.resolve,
         timing.connect,
@@ -59,7 +60,7 @@ pub(crate) fn encode_timing(timing: &Timing) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn decode_timing(bytes: &[u8]) -> Result<Timing, InvalidBlob> {
+pub fn decode_timing(bytes: &[u8]) -> Result<Timing, InvalidBlob> {
     let (flags, mut rest) = bytes.split_first().ok_or(InvalidBlob::Short)?;
     let mut part = |place: u8| {
         if flags & (1 << place) == 0 {

@@ -5,10 +5,11 @@ use watchfire_domain::attempt::{Settlement, Trigger};
 use watchfire_domain::message::Urgency;
 use watchfire_domain::notice::NoticeKind;
 use watchfire_domain::outcome::{Cause, Phase, SkipReason, Verdict};
-use watchfire_store::{OwedReason, TaskFailure, TaskKind};
+
+use crate::{OwedReason, TaskFailure, TaskKind};
 
 /// A value that is stored as a number.
-pub(crate) trait Code: Sized {
+pub trait Code: Sized {
     fn code(self) -> i64;
     fn from_code(code: i64) -> Option<Self>;
 }

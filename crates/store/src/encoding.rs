@@ -1,0 +1,12 @@
+//! How our words are written down in a database: numbers for enumerations, compact blobs for
+//! lists. Every back end writes the same ones, so that rows can move from one to another.
+
+mod blob;
+mod cells;
+mod code;
+
+pub use blob::{InvalidBlob, decode_keys, decode_timing, encode_keys, encode_timing};
+pub use cells::{
+    Inconsistent, NextCells, OutcomeCells, StateCells, count_cell, hour_of, is_accepted, is_unwell,
+};
+pub use code::Code;
