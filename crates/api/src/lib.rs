@@ -8,7 +8,7 @@
 //! - `wire` holds the only types that are read from or written to the wire; `routes` hands them to
 //!   the engine's services, one file a resource.
 //! - `page` pages lists both ways, `once` recognizes repeated requests, `error` words what went
-//!   wrong, `openapi` describes all of it from the same code.
+//!   wrong, `openapi` describes all of it from the same code, `reference` shows that to people.
 //!
 //! The paths, bodies, errors, paging and tokens are those of the Svix server's open API, so that
 //! its clients in all languages are ours. What we add is optional.
@@ -27,6 +27,7 @@ mod extract;
 mod once;
 mod openapi;
 mod page;
+mod reference;
 mod routes;
 mod shell;
 mod state;

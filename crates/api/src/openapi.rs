@@ -2,19 +2,55 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder, content::ContentBuilder};
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{PathItem, Ref, RefOr, Response, ResponseBuilder, content::ContentBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema as _};
+use watchfire_domain::scope::Scope;
 
 use crate::error::{HttpErrorOut, ValidationErrorItem, ValidationErrorOut};
 use crate::page::Ordering;
+use crate::routes::named_scope;
 
 /// The document as JSON: what `/api/v1/openapi.json` answers.
 pub fn document() -> String {
-    let document = crate::routes::collected().into_openapi();
+    let mut document = crate::routes::collected().into_openapi();
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            name_scope(operation, named_scope(method, path));
+        }
+    }
     document
         .to_pretty_json()
         .expect("the document is plain data with text keys")
+}
+
+/// Under which name an operation carries the scope it needs.
+pub(crate) const REQUIRED_SCOPE: &str = "x-required-scope";
+/// The one security scheme.
+const BEARER: &str = "HTTPBearer";
+
+/// The operations of a path by their methods.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let methods = [
+        ("GET", &mut item.get),
+        ("PUT", &mut item.put),
+        ("POST", &mut item.post),
+        ("DELETE", &mut item.delete),
+        ("PATCH", &mut item.patch),
+    ];
+    methods
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Says in an operation which scope its handler asks for, from the table that it asks.
+fn name_scope(operation: &mut Operation, scope: Option<Scope>) {
+    let Some(scope) = scope else { return };
+    operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.name()])]);
+    let extension = ExtensionsBuilder::new().add(REQUIRED_SCOPE, scope.name());
+    operation.extensions = Some(extension.build());
 }
 
 /// The parts of the document that are not collected from handlers.
@@ -40,7 +76,7 @@ impl Modify for BearerToken {
             .description(Some("A token or an API key in the `Authorization` header"))
             .build();
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("HTTPBearer", SecurityScheme::Http(bearer));
+        components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     }
 }
 

@@ -237,11 +237,11 @@ pub(super) async fn send_example(
     Path(path): Path<EndpointPath>,
     body: Body,
 ) -> ApiResult<Response> {
-    let event_type = body.parse::<EventExampleIn>()?.into_event_type()?;
+    let example = body.parse::<EventExampleIn<'_>>()?;
+    let example = example.into_example(&body.bytes)?;
     let (reference, once) = (path.reference()?, body.once(&app.org));
     let engine = api.engine();
-    let message =
-        messages::send_example(engine, &app.snapshot, &reference, event_type, once).await?;
+    let message = messages::send_example(engine, &app.snapshot, &reference, example, once).await?;
     Ok(json(
         StatusCode::OK,
         &MessageOut::new(&message, Content::Stored)?,

@@ -143,7 +143,7 @@ pub(super) async fn patch(
     body: Body,
 ) -> ApiResult<Response> {
     let name = name_in(path)?;
-    let changes = body.parse::<EventTypePatchIn>()?.into();
+    let changes = body.parse::<EventTypePatchIn>()?.into_patch()?;
     let after = event_types::patch(api.engine(), &org, &name, changes).await?;
     Ok(json(StatusCode::OK, &EventTypeOut::new(after, true)))
 }

@@ -23,7 +23,7 @@ mod secrets;
 mod table;
 mod tasks;
 
-pub(crate) use needs::scope_of;
 pub use needs::scopes_reference;
+pub(crate) use needs::{named_scope, scope_of};
 pub(crate) use table::collected;
 pub use table::router;

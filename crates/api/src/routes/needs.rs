@@ -86,14 +86,19 @@ const NEEDS: &[(&str, &str, Scope)] = &[
 
 /// The scope that the operation at a route's path needs; none is known for most paths.
 pub(crate) fn scope_of(method: &Method, route: &str) -> Option<Scope> {
-    let path = route.strip_prefix("/api/v1")?;
-    let path = path.strip_suffix('/').unwrap_or(path);
     // HEAD is answered by the handler of GET.
     let method = if method == Method::HEAD {
         "GET"
     } else {
         method.as_str()
     };
+    named_scope(method, route)
+}
+
+/// Like [`scope_of`], with the method's name.
+pub(crate) fn named_scope(method: &str, route: &str) -> Option<Scope> {
+    let path = route.strip_prefix("/api/v1")?;
+    let path = path.strip_suffix('/').unwrap_or(path);
     let row = NEEDS.iter().find(|row| row.1 == path && row.0 == method);
     row.map(|row| row.2)
 }

@@ -26,6 +26,7 @@ pub fn router(state: &ApiState) -> Router {
             get(move || async { json_bytes(StatusCode::OK, document) }),
         )
         .route("/api/v1/{*path}", any(fallback::unknown_path))
+        .merge(crate::reference::routes())
         .method_not_allowed_fallback(fallback::unsupported_method);
     crate::shell::around(routes.with_state(state.clone()), state)
 }

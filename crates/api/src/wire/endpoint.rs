@@ -72,6 +72,10 @@ pub(crate) struct EndpointIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]
     owner: Edit<String>,
+    /// Custom headers of its requests. Kept on replacement unless they are mentioned.
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    headers: Edit<BTreeMap<String, String>>,
 }
 
 impl EndpointIn {
@@ -92,6 +96,7 @@ impl EndpointIn {
                 auth: self.auth.map(Into::into),
                 ordered: self.ordered,
                 owner: self.owner,
+                headers: self.headers,
             },
         })
     }
@@ -166,6 +171,7 @@ impl From<EndpointPatchIn> for EndpointPatch {
                 auth: patch.auth.map(Into::into),
                 ordered: patch.ordered,
                 owner: patch.owner,
+                headers: Edit::Keep,
             },
         }
     }

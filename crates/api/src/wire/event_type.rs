@@ -9,7 +9,7 @@ use watchfire_engine::service::Edit;
 use watchfire_engine::service::event_types::{EventTypeInput, EventTypePatch};
 use watchfire_store::EventTypeRecord;
 
-use super::field::{edit, required};
+use super::field::{edit, either, required};
 use crate::error::{ApiError, ApiResult};
 
 /// An event type to create.
@@ -24,6 +24,9 @@ pub(crate) struct EventTypeIn {
     deprecated: Option<bool>,
     /// Only tokens with this flag see the event type.
     feature_flag: Option<String>,
+    /// The same as a list of one.
+    #[schema(max_items = 1)]
+    feature_flags: Option<Vec<String>>,
     group_name: Option<String>,
     /// JSON Schemas by version, for example `{"1": {…}}`.
     #[schema(value_type = Option<Object>)]
@@ -39,9 +42,21 @@ pub(crate) struct EventTypeUpdate {
     archived: Option<bool>,
     deprecated: Option<bool>,
     feature_flag: Option<String>,
+    /// The same as a list of one.
+    #[schema(max_items = 1)]
+    feature_flags: Option<Vec<String>>,
     group_name: Option<String>,
     #[schema(value_type = Option<Object>)]
     schemas: Option<Value>,
+}
+
+/// The one flag of a list, which clients of the second generation send.
+fn single(flags: Vec<String>) -> ApiResult<Option<String>> {
+    if flags.len() > 1 {
+        let reason = "an event type may have one feature flag";
+        return Err(ApiError::body("featureFlags", reason));
+    }
+    Ok(flags.into_iter().next())
 }
 
 impl EventTypeIn {
@@ -53,6 +68,7 @@ impl EventTypeIn {
             archived: self.archived,
             deprecated: self.deprecated,
             feature_flag: self.feature_flag,
+            feature_flags: self.feature_flags,
             group_name: self.group_name,
             schemas: self.schemas,
         };
@@ -66,7 +82,10 @@ impl EventTypeUpdate {
             description: required("description", self.description)?,
             archived: self.archived.unwrap_or_default(),
             deprecated: self.deprecated.unwrap_or_default(),
-            feature_flag: self.feature_flag,
+            feature_flag: match self.feature_flag {
+                None => single(self.feature_flags.unwrap_or_default())?,
+                flag => flag,
+            },
             group_name: self.group_name,
             schemas: self.schemas,
         })
@@ -90,6 +109,10 @@ pub(crate) struct EventTypePatchIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]
     feature_flag: Edit<String>,
+    /// The same as a list of one.
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 1)]
+    feature_flags: Edit<Vec<String>>,
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]
     group_name: Edit<String>,
@@ -98,16 +121,21 @@ pub(crate) struct EventTypePatchIn {
     schemas: Edit<Value>,
 }
 
-impl From<EventTypePatchIn> for EventTypePatch {
-    fn from(patch: EventTypePatchIn) -> Self {
-        Self {
-            description: patch.description,
-            archived: patch.archived,
-            deprecated: patch.deprecated,
-            feature_flag: patch.feature_flag,
-            group_name: patch.group_name,
-            schemas: patch.schemas,
-        }
+impl EventTypePatchIn {
+    pub(crate) fn into_patch(self) -> ApiResult<EventTypePatch> {
+        let listed = match self.feature_flags {
+            Edit::Keep => Edit::Keep,
+            Edit::Clear => Edit::Clear,
+            Edit::Set(flags) => Edit::replace(single(flags)?),
+        };
+        Ok(EventTypePatch {
+            description: self.description,
+            archived: self.archived,
+            deprecated: self.deprecated,
+            feature_flag: either(self.feature_flag, listed),
+            group_name: self.group_name,
+            schemas: self.schemas,
+        })
     }
 }
 
@@ -122,6 +150,9 @@ pub(crate) struct EventTypeOut {
     deprecated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     feature_flag: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    feature_flags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +175,7 @@ impl EventTypeOut {
             description: settings.description,
             archived: event_type.archived,
             deprecated: settings.deprecated,
+            feature_flags: settings.feature_flag.iter().cloned().collect(),
             feature_flag: settings.feature_flag,
             group_name: settings.group_name,
             schemas: settings.schemas.filter(|_| with_content),

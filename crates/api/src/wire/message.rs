@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::message::{Message, RawBody, Urgency};
 use watchfire_domain::time::Timestamp;
-use watchfire_engine::service::messages::MessageInput;
+use watchfire_engine::service::messages::{Example, MessageInput};
 
 use super::application::ApplicationIn;
 use super::field::required;
@@ -18,6 +18,8 @@ use crate::error::{ApiError, ApiResult, Code};
 
 /// Days a payload may be asked to be kept.
 const RETENTION_DAYS: std::ops::RangeInclusive<u64> = 5..=90;
+/// Hours a payload may be asked to be kept.
+const RETENTION_HOURS: std::ops::RangeInclusive<u64> = 1..=90 * 24;
 
 /// An event to send.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -45,6 +47,9 @@ pub(crate) struct MessageIn<'a> {
     /// Days after which the payload is removed.
     #[schema(minimum = 5, maximum = 90)]
     payload_retention_period: Option<u64>,
+    /// Hours after which the payload is removed, instead of days.
+    #[schema(minimum = 1, maximum = 2160)]
+    payload_retention_hours: Option<u64>,
     /// Created along with the message if the path names none that exists.
     #[serde(default)]
     pub(crate) application: Option<ApplicationIn>,
@@ -75,11 +80,7 @@ impl<'a> MessageIn<'a> {
     /// payload stays a part of it and is not copied.
     pub(crate) fn into_input(self, body: &Bytes) -> ApiResult<(MessageInput, &'a RawValue)> {
         let payload = required("payload", self.payload.or(self.data))?;
-        let retention = self.payload_retention_period;
-        if retention.is_some_and(|days| !RETENTION_DAYS.contains(&days)) {
-            let reason = "must be between 5 and 90 days";
-            return Err(ApiError::body("payloadRetentionPeriod", reason));
-        }
+        let retention = retention(self.payload_retention_period, self.payload_retention_hours)?;
         let input = MessageInput {
             event_type: required("eventType", self.event_type)?,
             event_id: self.event_id,
@@ -89,7 +90,7 @@ impl<'a> MessageIn<'a> {
             channels: self.channels.unwrap_or_default(),
             tags: self.tags.unwrap_or_default(),
             deliver_at: self.deliver_at,
-            payload_retention: retention.map(|days| Duration::from_hours(24 * days)),
+            payload_retention: retention,
             raw_body: self
                 .transformations_params
                 .and_then(TransformationsParams::into_raw_body),
@@ -97,6 +98,25 @@ impl<'a> MessageIn<'a> {
         };
         Ok((input, payload))
     }
+}
+
+/// How long a payload is kept, in days or in hours.
+fn retention(days: Option<u64>, hours: Option<u64>) -> ApiResult<Option<Duration>> {
+    let (field, reason) = match (days, hours) {
+        (Some(_), Some(_)) => (
+            "payloadRetentionHours",
+            "must not be given together with payloadRetentionPeriod",
+        ),
+        (Some(days), None) if !RETENTION_DAYS.contains(&days) => {
+            ("payloadRetentionPeriod", "must be between 5 and 90 days")
+        }
+        (None, Some(hours)) if !RETENTION_HOURS.contains(&hours) => {
+            ("payloadRetentionHours", "must be between 1 and 2160 hours")
+        }
+        (Some(days), None) => return Ok(Some(Duration::from_hours(24 * days))),
+        (None, hours) => return Ok(hours.map(Duration::from_hours)),
+    };
+    Err(ApiError::body(field, reason))
 }
 
 fn urgency(urgent: bool) -> Urgency {
@@ -196,13 +216,26 @@ fn payload<'a>(message: &'a Message, content: Content<'a>) -> ApiResult<&'a RawV
 /// An example to send to an endpoint.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EventExampleIn {
+#[schema(as = EventExampleIn)]
+pub(crate) struct EventExampleIn<'a> {
     #[schema(value_type = String, required)]
     event_type: Option<EventType>,
+    /// Which of the schema's examples, counted from 0.
+    example_index: Option<usize>,
+    /// Sent instead of an example.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    payload: Option<&'a RawValue>,
 }
 
-impl EventExampleIn {
-    pub(crate) fn into_event_type(self) -> ApiResult<EventType> {
-        required("eventType", self.event_type)
+impl EventExampleIn<'_> {
+    /// The example; `body` is what it was read from.
+    pub(crate) fn into_example(self, body: &Bytes) -> ApiResult<Example> {
+        let payload = self.payload;
+        Ok(Example {
+            event_type: required("eventType", self.event_type)?,
+            index: self.example_index.unwrap_or_default(),
+            payload: payload.map(|payload| body.slice_ref(payload.get().as_bytes())),
+        })
     }
 }

@@ -97,6 +97,11 @@ impl World {
                 r#"{"since":"2026-02-20T10:00:00Z"}"#,
             )
             .await;
+        // Nothing is to change by itself from now on.
+        let task = format!("GET /background-task/{}", recover.text("/id"));
+        server
+            .until(&task, |task| task["status"] == "finished")
+            .await;
         Self {
             task: recover.text("/id"),
             attempt: list.text("/data/0/id"),

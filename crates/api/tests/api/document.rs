@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use serde_json::Value;
 
 use super::authorization::routes;
@@ -52,6 +53,49 @@ async fn every_documented_route_is_there() {
         assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{route}");
         let detail = answer.json()["detail"].clone();
         assert_ne!(detail, "There is no such path", "{route}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_documented_is_not_there() {
+    let server = Server::start().await;
+    let routes = routes();
+    let paths: BTreeSet<_> = routes
+        .iter()
+        .filter_map(|route| route.split_once(' '))
+        .collect();
+    for (_, path) in &paths {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if paths.contains(&(method, path)) {
+                continue;
+            }
+            let line = format!("{method} {path}").replace(['{', '}'], "");
+            let answer = server.ask(&line, "{}").await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_reference_page_is_served_without_a_credential() {
+    let server = Server::start().await;
+    for (path, kind) in [
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs/", "text/html; charset=utf-8"),
+        ("/docs/reference.css", "text/css; charset=utf-8"),
+    ] {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.headers["content-type"], kind);
+        let policy = answer.headers["content-security-policy"]
+            .to_str()
+            .expect("text");
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'self';"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
     }
 }
 

@@ -275,3 +275,25 @@ async fn statistics_are_bounded_in_time() {
     }
     insta::assert_snapshot!(server.transcript());
 }
+
+#[tokio::test]
+async fn headers_come_with_the_endpoint_and_go_by_name() {
+    let mut server = Server::start().await;
+    server.application(r#"{"name":"A","uid":"a"}"#).await;
+    let body = r#"{"url":"https://example.com/","uid":"e","headers":{"X-One":"1","X-Two":"2"}}"#;
+    server.endpoint("a", body).await;
+    let line = "/app/a/endpoint/e/headers";
+    server.show(&format!("GET {line}"), "").await;
+    let patch = r#"{"headers":{"X-Three":"3"},"deleteHeaders":["x-one","x-none"]}"#;
+    server.show(&format!("PATCH {line}"), patch).await;
+    server.show(&format!("GET {line}"), "").await;
+    let both = r#"{"headers":{"X-Two":"3"},"deleteHeaders":["x-two"]}"#;
+    server.show(&format!("PATCH {line}"), both).await;
+    // A replacement that does not mention them leaves them alone.
+    let put = r#"{"url":"https://example.com/","uid":"e"}"#;
+    server.ask("PUT /app/a/endpoint/e", put).await;
+    server.show(&format!("GET {line}"), "").await;
+    let reserved = r#"{"url":"https://example.com/","headers":{"webhook-id":"1"}}"#;
+    server.show("POST /app/a/endpoint", reserved).await;
+    insta::assert_snapshot!(server.transcript());
+}

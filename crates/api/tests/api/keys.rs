@@ -10,19 +10,32 @@ use watchfire_domain::scope::Scope;
 use super::authorization::{BODY, OPEN, PER_ORGANIZATION, READ_BY_ALL, World, routes, sorted};
 use super::harness::Server;
 
-/// Routes that need a credential, with the scope they need, as the page lists them in rows such as
-/// ``| `GET /app` | `endpoints:read` |``.
+/// Routes that need a credential, with the scope that the document names for each.
 fn guarded() -> Vec<(String, Scope)> {
-    let row = |line: &str| {
-        let line = line.strip_prefix("| `")?;
-        let mut cells = line.split('`');
-        let route = cells.next()?.to_owned();
-        Some((route, cells.nth(1)?.parse().ok()?))
+    let document: Value = serde_json::from_str(&watchfire_api::document()).expect("JSON");
+    let scope = |route: &String| {
+        let (method, path) = route.split_once(' ').expect("a method and a path");
+        let method = method.to_ascii_lowercase();
+        let operation = &document["paths"][format!("/api/v1{path}")][&method];
+        let scope = operation["x-required-scope"].as_str()?.to_owned();
+        assert_eq!(operation["security"][0]["HTTPBearer"][0], scope, "{route}");
+        Some((route.clone(), scope.parse().expect("a scope")))
     };
-    let page = watchfire_api::scopes_reference();
-    let guarded: Vec<_> = page.lines().filter_map(row).collect();
+    let guarded: Vec<_> = routes().iter().filter_map(scope).collect();
     assert_eq!(guarded.len() + OPEN.len(), routes().len());
     guarded
+}
+
+#[test]
+fn the_document_and_the_page_of_scopes_say_the_same() {
+    let page = watchfire_api::scopes_reference();
+    let guarded = guarded();
+    for (route, scope) in &guarded {
+        let row = format!("| `{route}` | `{scope}` |");
+        assert!(page.contains(&row), "{row}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(rows.count(), guarded.len());
 }
 
 fn named(scopes: impl IntoIterator<Item = Scope>) -> String {

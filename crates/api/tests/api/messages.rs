@@ -189,3 +189,39 @@ async fn a_payload_that_breaks_its_schema_is_noted_or_refused() {
         insta::assert_snapshot!(server.transcript());
     }
 }
+
+#[tokio::test]
+async fn retention_is_given_in_days_or_in_hours() {
+    let server = Server::start().await;
+    server.application(r#"{"name":"A","uid":"a"}"#).await;
+    for (retention, status) in [
+        (r#""payloadRetentionPeriod":5"#, StatusCode::ACCEPTED),
+        (
+            r#""payloadRetentionPeriod":4"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (r#""payloadRetentionPeriod":90"#, StatusCode::ACCEPTED),
+        (
+            r#""payloadRetentionPeriod":91"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            r#""payloadRetentionHours":0"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (r#""payloadRetentionHours":1"#, StatusCode::ACCEPTED),
+        (r#""payloadRetentionHours":2160"#, StatusCode::ACCEPTED),
+        (
+            r#""payloadRetentionHours":2161"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            r#""payloadRetentionHours":24,"payloadRetentionPeriod":5"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+    ] {
+        let body = format!(r#"{{"eventType":"x","payload":{{}},{retention}}}"#);
+        let answer = server.ask("POST /app/a/msg", &body).await;
+        assert_eq!(answer.status, status, "{retention}");
+    }
+}

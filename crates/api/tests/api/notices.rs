@@ -113,3 +113,42 @@ async fn the_inbox_has_a_line_for_each_kind_until_it_is_read() {
     assert_eq!(server.ask(nothing, "").await.status, StatusCode::NOT_FOUND);
     insta::assert_snapshot!(server.transcript());
 }
+
+#[tokio::test]
+async fn edits_of_secrets_headers_and_the_switch_are_told() {
+    let server = Server::start().await;
+    let listener = r#"{"url":"https://example.com/ops","eventTypes":["endpoint.updated"]}"#;
+    server
+        .ask("POST /operational-webhook/endpoint", listener)
+        .await;
+    server.application(r#"{"name":"Acme","uid":"acme"}"#).await;
+    server
+        .endpoint("acme", r#"{"url":"https://example.com/x","uid":"main"}"#)
+        .await;
+    let edits = [
+        (
+            "PUT /app/acme/endpoint/main/headers",
+            r#"{"headers":{"x-a":"1"}}"#,
+        ),
+        (
+            "PATCH /app/acme/endpoint/main/headers",
+            r#"{"headers":{},"deleteHeaders":["X-A"]}"#,
+        ),
+        ("POST /app/acme/endpoint/main/secret/rotate", "{}"),
+        ("PATCH /app/acme/endpoint/main", r#"{"disabled":true}"#),
+        ("PATCH /app/acme/endpoint/main", r#"{"disabled":false}"#),
+    ];
+    for (index, (line, body)) in edits.into_iter().enumerate() {
+        let answer = server.ask(line, body).await;
+        assert!(answer.status.is_success(), "{line}: {answer:?}");
+        server
+            .until("GET /app", |_| told(&server).len() > index)
+            .await;
+    }
+    let told = told(&server);
+    assert_eq!(told.len(), 5);
+    for notice in told {
+        assert_eq!(notice["type"], "endpoint.updated");
+        assert_eq!(notice["data"]["endpointUid"], "main");
+    }
+}

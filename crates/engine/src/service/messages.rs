@@ -206,17 +206,30 @@ async fn first_answer(
     }
 }
 
+/// What is sent to an endpoint to try it.
+#[derive(Clone, Debug)]
+pub struct Example {
+    pub event_type: EventType,
+    /// Which of the examples in the event type's schema, where that has them.
+    pub index: usize,
+    /// Sent instead of an example.
+    pub payload: Option<Bytes>,
+}
+
 /// Sends an example of an event type to one endpoint, whatever it subscribes to.
 pub async fn send_example(
     engine: &Engine,
     app: &Arc<Snapshot>,
     reference: &EndpointRef,
-    event_type: EventType,
+    example: Example,
     once: Option<Once>,
 ) -> Result<Arc<Message>> {
     let stored = engine.store().endpoint(app.stored.key, reference).await?;
     let endpoint = stored.ok_or(Error::NotFound)?.key;
-    let input = example_of(engine, app, event_type).await?;
+    let input = match example.payload {
+        Some(payload) => MessageInput::new(example.event_type, payload),
+        None => example_of(engine, app, example.event_type, example.index).await?,
+    };
     accept(engine, app, input, Audience::Only(endpoint), once).await
 }
 
@@ -228,7 +241,7 @@ pub(super) async fn ping(
     once: Option<Once>,
 ) -> Result<Arc<Message>> {
     let event_type = PING.parse().expect("a valid name");
-    let mut input = example_of(engine, app, event_type).await?;
+    let mut input = example_of(engine, app, event_type, 0).await?;
     input.ping = true;
     accept(engine, app, input, Audience::Only(endpoint), once).await
 }
@@ -241,6 +254,7 @@ async fn example_of(
     engine: &Engine,
     app: &Snapshot,
     event_type: EventType,
+    index: usize,
 ) -> Result<MessageInput> {
     let contract = &app.contract;
     let pings = event_type.as_str() == PING;
@@ -260,22 +274,25 @@ async fn example_of(
         .event_type(&app.stored.org, &event_type)
         .await?;
     let schemas = stored.and_then(|record| record.settings.schemas);
-    let Some(example) = schemas.as_ref().and_then(example_in) else {
+    let examples = schemas.as_ref().and_then(examples_in);
+    let example = examples.map(|examples| examples.get(index));
+    let Some(example) = example.flatten().filter(|example| example.is_object()) else {
         let mut faults = Faults::default();
-        faults.add("eventType", "no event type of this name has an example");
+        if example.is_some() && index > 0 {
+            faults.add("exampleIndex", "the event type has no such example");
+        } else {
+            faults.add("eventType", "no event type of this name has an example");
+        }
         return Err(faults.into_error());
     };
     Ok(MessageInput::new(event_type, example.to_string().into()))
 }
 
-/// The first example of the newest schema.
-fn example_in(schemas: &serde_json::Value) -> Option<&serde_json::Value> {
+/// The examples of the newest schema.
+fn examples_in(schemas: &serde_json::Value) -> Option<&serde_json::Value> {
     let by_version = |(version, _): &(&String, _)| version.parse::<u32>().unwrap_or(0);
     let (_, newest) = schemas.as_object()?.iter().max_by_key(by_version)?;
-    newest
-        .get("examples")?
-        .get(0)
-        .filter(|example| example.is_object())
+    newest.get("examples")
 }
 
 pub async fn find(

@@ -11,7 +11,7 @@ use watchfire_engine::service::endpoints::Rotation;
 use watchfire_engine::service::headers::{Headers, is_sensitive};
 
 use super::super::field::required;
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 
 /// Seconds the old secret goes on signing, unless the request says otherwise.
 const GRACE_SECONDS: u32 = 24 * 60 * 60;
@@ -76,9 +76,12 @@ pub(crate) struct EndpointHeadersIn {
 
 /// Headers to set, or to remove where the value is null.
 #[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct EndpointHeadersPatchIn {
     #[schema(value_type = BTreeMap<String, Option<String>>, required)]
     headers: Option<BTreeMap<String, Option<String>>>,
+    /// Names of headers to remove, as clients of the second generation say it.
+    delete_headers: Option<Vec<String>>,
 }
 
 impl EndpointHeadersIn {
@@ -90,9 +93,20 @@ impl EndpointHeadersIn {
 impl EndpointHeadersPatchIn {
     pub(crate) fn into_changes(self) -> ApiResult<BTreeMap<String, Edit<String>>> {
         let headers = required("headers", self.headers)?;
-        Ok(headers
+        let mut changes: BTreeMap<_, _> = headers
             .into_iter()
             .map(|(name, value)| (name, Edit::replace(value)))
-            .collect())
+            .collect();
+        for name in self.delete_headers.unwrap_or_default() {
+            let set = changes
+                .iter()
+                .any(|(known, edit)| known.eq_ignore_ascii_case(&name) && *edit != Edit::Clear);
+            if set {
+                let reason = format_args!("{name} can't be set and removed at once");
+                return Err(ApiError::body("deleteHeaders", reason));
+            }
+            changes.insert(name, Edit::Clear);
+        }
+        Ok(changes)
     }
 }

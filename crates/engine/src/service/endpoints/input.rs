@@ -56,6 +56,8 @@ pub struct Extras {
     pub auth: Edit<Auth>,
     pub ordered: Edit<bool>,
     pub owner: Edit<String>,
+    /// All custom headers.
+    pub headers: Edit<BTreeMap<String, String>>,
 }
 
 impl EndpointInput {
@@ -118,6 +120,10 @@ impl EndpointPatch {
         self.extras.ordered.apply(&mut settings.ordered);
         self.extras.owner.apply(&mut settings.owner);
         self.extras.auth.apply_or_default(&mut old.secrets.auth);
+        self.extras
+            .headers
+            .map(headers::replaced)
+            .apply_or_default(&mut old.secrets.headers);
         if settings.subscription.event_types.is_empty() {
             let default = &contract.manifest().endpoint.default_events;
             settings.subscription.event_types.clone_from(default);

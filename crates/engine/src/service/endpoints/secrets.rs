@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use watchfire_domain::limit;
+use watchfire_domain::notice::NoticeKind;
 use watchfire_domain::secret::{OldKey, SecretText, SigningKey};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{Change, EndpointRef};
@@ -12,7 +13,7 @@ use super::super::check::Faults;
 use super::super::headers::{self, Headers};
 use super::super::{Edit, Error, Repeatable, Result, UPDATE_TRIES_MAX};
 use super::input::check_contract;
-use super::{OpenEndpoint, find, update};
+use super::{OpenEndpoint, find, told, update};
 use crate::{Engine, Snapshot};
 
 /// A new signing key, and how long the old one goes on signing.
@@ -123,7 +124,8 @@ pub async fn patch_headers(
     .await
 }
 
-/// Reads, changes and writes an endpoint's secrets, together with `first`.
+/// Reads, changes and writes an endpoint's secrets, together with `first`; people are told that it
+/// was updated.
 async fn change(
     engine: &Engine,
     app: &Snapshot,
@@ -146,7 +148,10 @@ async fn change(
             endpoint.stored.revision,
             &endpoint,
         );
-        let changes = first.clone().into_iter().chain([write]).collect();
+        let identity = &endpoint.stored.endpoint.identity;
+        let told = told(engine, app, identity, NoticeKind::EndpointUpdated);
+        let changes = first.clone().into_iter().chain([write]).chain(told);
+        let changes = changes.collect();
         match engine.apply(changes).await.map_err(Error::from) {
             Err(Error::Contended) if tries < UPDATE_TRIES_MAX => {}
             result => return result,
