@@ -3,7 +3,7 @@
 use tokio::process::Command;
 use watchfire_testkit::{Receiver, Reply, Request, Script};
 
-use crate::harness::{Server, Setup, node, python, run_judge};
+use crate::harness::{Server, Setup, node, python, run_judge, rust_sdk};
 
 /// Answers 204, but 503 to the first request below `/flaky`.
 fn tour_script() -> Script {
@@ -50,6 +50,38 @@ async fn the_second_generation_of_the_python_sdk_is_at_home() {
 }
 
 #[tokio::test]
-async fn the_javascript_sdk_is_at_home() {
+async fn the_first_generation_of_the_javascript_sdk_is_at_home() {
     tour(|| node("tour.js")).await;
+}
+
+#[tokio::test]
+async fn the_second_generation_of_the_javascript_sdk_is_at_home() {
+    let judge = || {
+        let mut judge = node("tour.js");
+        judge.env("SDK", "svix2");
+        judge
+    };
+    tour(judge).await;
+}
+
+#[tokio::test]
+async fn the_rust_sdk_is_at_home() {
+    tour(rust_sdk).await;
+}
+
+/// Has an SDK judge the snippets of the reference page.
+async fn judge_snippets(mut judge: Command) {
+    let server = Setup::new().start().await;
+    judge.env("WATCHFIRE_URL", format!("http://{}", server.address()));
+    run_judge(judge, "").await;
+}
+
+#[tokio::test]
+async fn the_python_sdk_knows_what_the_reference_page_calls() {
+    judge_snippets(python("svix2", "snippets.py")).await;
+}
+
+#[tokio::test]
+async fn the_javascript_sdk_knows_what_the_reference_page_calls() {
+    judge_snippets(node("snippets.js")).await;
 }

@@ -43,6 +43,11 @@ pub(crate) fn node(script: &str) -> Command {
     ready(command)
 }
 
+/// The tour of the SDK for Rust, a program that `make setup` builds.
+pub(crate) fn rust_sdk() -> Command {
+    judge(&root().join(".test-tools/rust-sdk/debug/watchfire-rust-judge"))
+}
+
 fn judge(program: &Path) -> Command {
     assert!(
         program.is_file(),
