@@ -48,6 +48,19 @@ impl Ksuid {
         id
     }
 
+    /// The id that comes next; the largest stays.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                return Self(bytes);
+            }
+        }
+        Self::MAX
+    }
+
     /// The smallest id of that instant: a bound for time windows.
     pub fn first_at(at: Timestamp) -> Self {
         let micros = at.unix_micros().saturating_sub(EPOCH_SECONDS * 1_000_000);
@@ -232,6 +245,11 @@ id_type!(
 id_type!(
     /// A revocable API key.
     KeyId, "key_"
+);
+
+id_type!(
+    /// A line of the audit log.
+    AuditId, "audit_"
 );
 
 /// Why a text is not a name a caller may choose.

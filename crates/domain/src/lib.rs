@@ -20,11 +20,13 @@
 
 pub mod ambient;
 pub mod attempt;
+pub mod audit;
 pub mod delivery;
 pub mod endpoint;
 pub mod filter;
 pub mod health;
 pub mod id;
+pub mod lag;
 pub mod limit;
 pub mod message;
 pub mod notice;

@@ -109,6 +109,27 @@ limits! {
     /// Rows a filtered list looks at for one page, so that a filter nothing meets ends; the page
     /// then ends early.
     LIST_SCAN_ROWS_MAX: Count = 100_000;
+    /// Deliveries a search looks at for one page; the page then ends early and says how far it
+    /// came.
+    SEARCH_DELIVERIES_MAX: Count = 20_000;
+    /// Payload bytes a search for a text reads for one page: about a tenth of a second.
+    SEARCH_BYTES_MAX: Bytes = 64 * 1024 * 1024;
+    /// A text to search payloads for.
+    SEARCH_TEXT_CHARS_MAX: Characters = 256;
+    /// Endpoints that are looked at to say what is owed now; with more in trouble at once, the
+    /// answer says that it is not whole.
+    OWING_ENDPOINTS_MAX: Count = 10_000;
+    /// Deliveries of a record that wait behind its head are counted up to here.
+    RECORD_WAITING_MAX: Count = 1_000;
+    /// Activity is kept by the minute this long, and by the hour after that.
+    ACTIVITY_MINUTES: Time = hours(4);
+    /// Points of one chart of activity.
+    ACTIVITY_POINTS_MAX: Count = 2_400;
+    /// The audit log is kept this long: a year and a month, for yearly reviews.
+    AUDIT_RETENTION: Time = hours(400 * 24);
+    /// What one line of the audit log says about the state before, or after; larger values are
+    /// named by their size.
+    AUDIT_STATE_BYTES_MAX: Bytes = 16 * 1024;
     /// Delays in a retry schedule.
     RETRY_DELAYS_MAX: Count = 30;
     /// One delay of a retry schedule.

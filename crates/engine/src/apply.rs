@@ -60,6 +60,7 @@ fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
         | Change::Tell(_)
+        | Change::Audit(_)
         | Change::CreateTask(_)
         | Change::Remember { .. } => None,
     }

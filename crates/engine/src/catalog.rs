@@ -187,6 +187,7 @@ fn touched_by(change: &Change) -> Option<Touched> {
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
         | Change::Tell(_)
+        | Change::Audit(_)
         | Change::CreateTask(_)
         | Change::Remember { .. } => None,
     }

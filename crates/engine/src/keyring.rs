@@ -68,6 +68,7 @@ impl Stale {
                 | Change::SetHealth { .. }
                 | Change::CreateEventType { .. }
                 | Change::Tell(_)
+                | Change::Audit(_)
                 | Change::PutEventType { .. }
                 | Change::DeleteEventType { .. }
                 | Change::CreateTask(_)

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use watchfire_domain::attempt::{AfterAttempt, Attempt};
+use watchfire_domain::attempt::{AfterAttempt, Attempt, Trigger};
 use watchfire_domain::delivery::{Decision, Ended, decide};
 use watchfire_domain::health::{Effect, Health, Notice};
 use watchfire_domain::limit;
@@ -203,6 +203,7 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
     let told = tell(inner, &finished, &attempt, change);
     let job = &finished.job;
     let record = AttemptRecord {
+        lag: lag_of(job, &attempt),
         delivery: job.delivery,
         standing: job.standing,
         attempt,
@@ -220,6 +221,20 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
         finished,
         notices,
     }
+}
+
+/// How long the message took, if it was delivered and nobody asked for it again.
+fn lag_of(job: &Job, attempt: &Attempt) -> Option<Duration> {
+    let message = &*job.message;
+    let counts = match attempt.trigger {
+        Trigger::Scheduled | Trigger::Probe => {
+            attempt.outcome.is_accepted() && !message.details.ping
+        }
+        Trigger::Manual => false,
+    };
+    let could_begin_at = message.details.deliver_at.max(Some(message.accepted_at))?;
+    let ended_at = attempt.attempted_at + attempt.timing.total;
+    counts.then(|| ended_at.since(could_begin_at))
 }
 
 /// What people are told about an attempt and what it did to its endpoint's health.

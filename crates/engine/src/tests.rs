@@ -2,6 +2,7 @@
 //! as fast as nothing is left to do.
 
 mod harness;
+mod lag;
 mod notices;
 mod tasks;
 

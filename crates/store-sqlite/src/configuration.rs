@@ -17,6 +17,7 @@ use watchfire_store::{
     EventTypeRecord, Range, StoreResult, StoredApplication, StoredEndpoint,
 };
 
+use crate::audit;
 use crate::fault::{FaultResult, Refusal};
 use crate::ledger::{remember, remembered};
 use crate::notices;
@@ -166,6 +167,7 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
         Change::RevokeApiKey { org, id } => api_key::revoke(tx, org, *id),
         Change::NoteApiKeyUse { id, at } => Ok(api_key::note_use(tx, *id, *at)?),
         Change::Tell(notice) => Ok(notices::write(tx, notice)?),
+        Change::Audit(entry) => Ok(audit::write(tx, entry)?),
         Change::CreateTask(task) => task::create(tx, task),
         Change::Remember { answer, now } => match remembered(tx.connection(), &answer.key, *now)? {
             Some(before) => Err(Conflict::Repeated(before).into()),

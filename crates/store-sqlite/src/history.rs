@@ -5,6 +5,7 @@ pub(crate) mod attempted;
 pub(crate) mod attempts;
 mod deliveries;
 mod expunge;
+pub(crate) mod last_attempt;
 pub(crate) mod messages;
 
 use async_trait::async_trait;

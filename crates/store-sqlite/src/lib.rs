@@ -16,8 +16,9 @@
 //! # What flows
 //!
 //! A call of a trait becomes a closure over a transaction (`ledger`, `configuration`, `nodes`,
-//! `prune`, `task`) or over a reader (`history`). Rows are written and read in `message`, `attempt` and
-//! `owed` only; `watchfire_store::encoding` holds the numbers that stand for our enums.
+//! `prune`, `task`) or over a reader (`history`, `search`, `activity`). Rows are written and read in
+//! `message`, `attempt` and `owed` only; `watchfire_store::encoding` holds the numbers that stand
+//! for our enums.
 //!
 //! # What this crate must never do
 //!
@@ -26,7 +27,9 @@
 //!
 //! Start reading at `writer`, then `ledger`.
 
+mod activity;
 mod attempt;
+mod audit;
 mod checkpoint;
 mod configuration;
 mod fault;
@@ -44,6 +47,7 @@ mod plans;
 mod prune;
 mod readers;
 mod row;
+mod search;
 mod task;
 mod writer;
 

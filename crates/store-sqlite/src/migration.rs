@@ -27,6 +27,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "notices",
         sql: include_str!("../migrations/0003_notices.sql"),
     },
+    Migration {
+        version: 4,
+        name: "insight",
+        sql: include_str!("../migrations/0004_insight.sql"),
+    },
 ];
 
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -2,18 +2,23 @@
 //! then its price would grow with the history.
 
 use rusqlite::Connection;
-use watchfire_domain::id::{AttemptId, Ksuid, MessageId};
+use watchfire_domain::id::{ApplicationId, AttemptId, Ksuid, MessageId};
 use watchfire_store::{
-    AppKey, AttemptFilter, DeliveryStatus, EndpointKey, MessageFilter, Order, Range, Seq,
+    AppKey, AttemptFilter, AuditFilter, DeliveryStatus, EndpointKey, MessageFilter, Order, Range,
+    Seq,
 };
 
+use crate::audit;
 use crate::history::{attempted, attempts, messages};
 use crate::migration::migrate;
 use crate::open::{Options, Role, configure};
 
 /// All files with statements.
 const SOURCES: &[&str] = &[
+    include_str!("activity.rs"),
+    include_str!("activity/owing.rs"),
     include_str!("attempt.rs"),
+    include_str!("audit.rs"),
     include_str!("configuration/api_key.rs"),
     include_str!("configuration/application.rs"),
     include_str!("configuration/endpoint.rs"),
@@ -32,12 +37,16 @@ const SOURCES: &[&str] = &[
     include_str!("open.rs"),
     include_str!("owed.rs"),
     include_str!("prune.rs"),
+    include_str!("search/deliveries.rs"),
+    include_str!("search/record.rs"),
+    include_str!("search/walk.rs"),
 ];
 
 /// Walks that are short whatever the history: of partial indexes that hold only what is at work
 /// (leases) or about to go (deleted applications), and of no rows at all.
 const SHORT_WALKS: &[&str] = &[
     "SCAN owed USING INDEX owed_lease",
+    "SCAN o USING INDEX endpoint_owing",
     "SCAN a USING COVERING INDEX application_deleted",
     "SCAN node",
     "SCAN CONSTANT ROW",
@@ -150,6 +159,30 @@ fn no_list_walks_or_sorts_a_table() {
                 limit: 50,
             };
             check_lists(&connection, &range);
+        }
+    }
+}
+
+#[test]
+fn no_list_of_the_audit_log_walks_or_sorts_a_table() {
+    let connection = database();
+    let org = "org_one".parse().expect("a valid name");
+    let application = Some(ApplicationId::from_ksuid(Ksuid::MIN));
+    let object = Some("ep_1".to_owned());
+    for (application, object) in [
+        (None, None),
+        (application, None),
+        (None, object.clone()),
+        (application, object),
+    ] {
+        let filter = AuditFilter {
+            application,
+            object,
+        };
+        for order in [Order::Ascending, Order::Descending] {
+            let range = Range::from_start(order, 50);
+            let (sql, _) = audit::list_query(&org, &filter, &range);
+            check(&connection, &sql);
         }
     }
 }

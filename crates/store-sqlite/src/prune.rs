@@ -3,7 +3,7 @@
 //! # Order
 //!
 //! Expired answers, old tasks, deleted applications, payloads, finished messages with their
-//! attempts, old roll-ups and notices, endpoints that were deleted long ago. A run stops when its
+//! attempts, old roll-ups, notices and lines of the audit log, endpoints that were deleted long ago. A run stops when its
 //! rows are used up; the next one goes on.
 //!
 //! # Where it goes on
@@ -18,10 +18,12 @@
 //! write-ahead log is emptied afterwards.
 
 use rusqlite::{Params, params};
+use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::hour_of;
 use watchfire_store::{EndpointKey, PruneOrder, Pruned, Seq, StoreResult, StoredMessage};
 
+use crate::activity;
 use crate::fault::{Fault, FaultResult};
 use crate::history::remove_payload;
 use crate::ledger::{Tally, is_finished};
@@ -73,7 +75,9 @@ impl Run {
         self.expired_payloads(tx)?;
         self.old_payloads(tx)?;
         self.old_messages(tx)?;
+        self.old_minutes(tx)?;
         self.old_hours(tx)?;
+        self.old_audit(tx)?;
         self.old_notices(tx)?;
         self.deleted_endpoints(tx)?;
         self.empty_applications(tx)?;
@@ -236,10 +240,27 @@ impl Run {
         tally.write(tx)
     }
 
+    /// They stay, as part of their hours; so nothing of it counts as removed.
+    fn old_minutes(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
+        let folded = activity::fold_minutes(tx, self.order.now, self.limit())?;
+        self.more |= folded > 0 && folded == self.left;
+        Ok(())
+    }
+
     fn old_hours(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
         let sql = "DELETE FROM endpoint_hour WHERE (endpoint, hour) IN \
              (SELECT endpoint, hour FROM endpoint_hour WHERE hour < ?1 LIMIT ?2)";
         let cutoff = hour_of(self.message_cutoff());
+        self.used(tx.execute(sql, params![cutoff, self.limit()])?);
+        let sql = "DELETE FROM activity_hour WHERE (owner, hour) IN \
+             (SELECT owner, hour FROM activity_hour WHERE hour < ?1 LIMIT ?2)";
+        self.used(tx.execute(sql, params![cutoff, self.limit()])?);
+        Ok(())
+    }
+
+    fn old_audit(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
+        let sql = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 LIMIT ?2)";
+        let cutoff = (self.order.now - limit::AUDIT_RETENTION).unix_micros();
         self.used(tx.execute(sql, params![cutoff, self.limit()])?);
         Ok(())
     }

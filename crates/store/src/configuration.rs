@@ -9,6 +9,7 @@ use watchfire_domain::health::Health;
 use watchfire_domain::id::{ApplicationId, EndpointId, EventType, KeyId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
 
+use crate::audit::AuditEntry;
 use crate::credentials::ApiKey;
 use crate::keys::{AppKey, EndpointKey};
 use crate::ledger::Remembered;
@@ -156,6 +157,8 @@ pub enum Change {
     },
     /// What people are told about the changes of the same list.
     Tell(NewNotice),
+    /// Who makes the changes of the same list, and what they change.
+    Audit(Box<AuditEntry>),
     /// Refused with [`Conflict::TaskLimit`] if the application has as many running as it may, and
     /// with [`Conflict::Missing`] if the endpoint is gone.
     CreateTask(Box<Task>),

@@ -10,8 +10,10 @@
 //!
 //! The first half of the pair is dropped when the case has ended.
 
+pub mod activity;
 pub mod append;
 pub mod attempted;
+pub mod audit;
 pub mod claim;
 pub mod configuration;
 pub mod credentials;
@@ -23,6 +25,7 @@ pub mod prune;
 pub mod races;
 pub mod record;
 pub mod recover;
+pub mod search;
 pub mod task_steps;
 pub mod tasks;
 pub mod world;
@@ -179,6 +182,37 @@ macro_rules! conformance {
                 an_inbox_belongs_to_one_organization
                 old_lines_go
             }
+            search {
+                deliveries_are_found_by_how_they_stand
+                what_is_found_says_how_it_stands
+                deliveries_are_found_by_the_class_of_the_last_answer
+                deliveries_are_found_by_their_message
+                a_search_visits_everything_once
+                a_resend_to_an_endpoint_it_did_not_match_is_found
+                no_search_shows_another_applications_deliveries
+                a_record_is_read_in_order_and_both_ways
+                the_head_of_a_record_and_what_waits_behind_it_are_known
+            }
+            activity {
+                what_is_accepted_and_settled_is_counted
+                a_repeated_or_late_result_counts_nothing
+                an_event_that_conflicts_is_not_counted
+                lags_are_kept_by_bucket
+                activity_is_read_by_the_minute_and_by_the_hour
+                minutes_become_hours_and_no_count_is_lost
+                old_activity_goes
+                nobody_sees_anothers_activity
+                an_endpoints_hours_are_listed
+                what_is_owed_now_is_known
+                an_endpoints_last_attempt_is_known
+            }
+            audit {
+                a_line_is_kept_as_it_was_given
+                a_line_of_a_change_that_is_refused_is_not_kept
+                lines_are_listed_by_application_and_object
+                the_log_is_listed_both_ways
+                old_lines_of_the_log_go
+            }
             prune {
                 payloads_go_at_their_age_and_messages_at_theirs
                 a_message_can_ask_for_less
@@ -246,7 +280,10 @@ mod tests {
 
     /// The sources, so that a case nobody runs is found.
     const MODULES: &[(&str, &str)] = &[
+        ("activity", include_str!("conformance/activity.rs")),
         ("append", include_str!("conformance/append.rs")),
+        ("audit", include_str!("conformance/audit.rs")),
+        ("search", include_str!("conformance/search.rs")),
         ("record", include_str!("conformance/record.rs")),
         ("claim", include_str!("conformance/claim.rs")),
         ("order", include_str!("conformance/order.rs")),

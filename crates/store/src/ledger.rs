@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use watchfire_domain::attempt::{Attempt, Trigger};
@@ -203,6 +204,9 @@ pub struct AttemptRecord {
     pub health: Option<HealthChange>,
     /// What people are told about it.
     pub notices: Vec<NewNotice>,
+    /// From when the message could be sent until it was delivered, for a delivery that nobody
+    /// asked for again; counts in [`crate::ActivityCounts::lag`].
+    pub lag: Option<Duration>,
 }
 
 /// An endpoint's new health.

@@ -8,6 +8,9 @@
 //!   applied whole or not at all.
 //! - [`Credentials`]: API keys, by their hash.
 //! - [`History`]: lists for people, keyset-paged on indexes; nothing here grows with the history.
+//! - [`Search`]: deliveries by what is known about them, and all about one record.
+//! - [`Activity`]: what happened by the minute and hour, and what is owed now, from roll-ups.
+//! - [`Audit`]: who changed what, written together with the change.
 //! - [`Notices`]: what people are told, written together with what causes it.
 //! - [`Tasks`]: work on many deliveries in the background, step by step.
 //! - [`Nodes`]: who is running, hints that something changed, and clean-up.
@@ -27,6 +30,8 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+mod activity;
+mod audit;
 mod configuration;
 mod credentials;
 pub mod encoding;
@@ -36,9 +41,14 @@ mod keys;
 mod ledger;
 mod nodes;
 mod notices;
+mod search;
 pub mod selection;
 mod tasks;
 
+pub use activity::{
+    Activity, ActivityCounts, ActivityPoint, EndpointHour, EndpointStanding, OwedNow, Owner, Step,
+};
+pub use audit::{Audit, AuditEntry, AuditFilter};
 pub use configuration::{
     Application, ApplicationRef, ApplicationSettings, ApplyError, Change, Configuration, Conflict,
     Endpoint, EndpointRef, EventTypeRecord, EventTypeSettings, Order, Range, StoredApplication,
@@ -58,12 +68,31 @@ pub use ledger::{
 };
 pub use nodes::{Epoch, Hint, Nodes, PruneOrder, Pruned};
 pub use notices::{InboxLine, InboxPlace, NewNotice, Notices, Reading, Untold};
+pub use search::{
+    DeliveryFilter, DeliveryPage, DeliveryPlace, FoundDeliveries, FoundDelivery, RecordHead,
+    Search, status_after,
+};
 pub use tasks::{
     Advanced, Candidate, Candidates, Task, TaskArguments, TaskFailure, TaskFilter, TaskKind,
     TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
 };
 
 /// A whole database: what the engine and the API are handed.
-pub trait Store: Ledger + Configuration + Credentials + History + Notices + Tasks + Nodes {}
+pub trait Store:
+    Ledger + Configuration + Credentials + History + Search + Activity + Audit + Notices + Tasks + Nodes
+{
+}
 
-impl<T: Ledger + Configuration + Credentials + History + Notices + Tasks + Nodes> Store for T {}
+impl<T> Store for T where
+    T: Ledger
+        + Configuration
+        + Credentials
+        + History
+        + Search
+        + Activity
+        + Audit
+        + Notices
+        + Tasks
+        + Nodes
+{
+}

@@ -456,6 +456,7 @@ impl Harness {
                 record: None,
                 health: None,
                 notices: Vec::new(),
+                lag: None,
             }))
         };
         let writes = seqs.iter().map(write).collect();

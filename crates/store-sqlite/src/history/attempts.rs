@@ -12,7 +12,7 @@ use crate::configuration::page;
 use crate::fault::FaultResult;
 
 /// What the joins add to an attempt. `CROSS JOIN` keeps their order: the attempt's index decides.
-const TABLES: &str = "CROSS JOIN message m ON m.seq = a.seq \
+pub(super) const TABLES: &str = "CROSS JOIN message m ON m.seq = a.seq \
      CROSS JOIN endpoint e ON e.key = a.endpoint";
 
 pub(super) fn find(

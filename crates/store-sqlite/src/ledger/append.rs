@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{Appended, NewMessage, NodeId, Remembered, StoreError};
 
+use super::Tally;
 use crate::fault::FaultResult;
 use crate::message::{self, Inserted};
 use crate::nodes;
@@ -15,7 +16,17 @@ pub(super) fn append(
     batch: &[NewMessage],
 ) -> FaultResult<Vec<Appended>> {
     let node = nodes::key_of(tx, node)?;
-    batch.iter().map(|new| append_one(tx, node, new)).collect()
+    let mut tally = Tally::default();
+    let mut appended = Vec::with_capacity(batch.len());
+    for new in batch {
+        let one = append_one(tx, node, new)?;
+        if let Appended::At(_) = one {
+            tally.accepted(new.app, new.message.accepted_at);
+        }
+        appended.push(one);
+    }
+    tally.write(tx)?;
+    Ok(appended)
 }
 
 fn append_one(tx: &mut Tx<'_>, node: i64, new: &NewMessage) -> FaultResult<Appended> {

@@ -1,6 +1,6 @@
 //! Records attempts and what follows from them.
 
-use watchfire_domain::attempt::{AfterAttempt, Settlement};
+use watchfire_domain::attempt::AfterAttempt;
 use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
@@ -67,8 +67,10 @@ impl Recording<'_, '_> {
         if attempt::insert(self.tx, record, message)? == Inserted::Repeated {
             return Ok(Recorded::Done);
         }
+        self.tally
+            .attempted(record.delivery, &record.attempt, record.lag);
         match record.attempt.next {
-            AfterAttempt::Settled { settlement } => self.settled(record, settlement)?,
+            AfterAttempt::Settled { .. } => self.wake_next(record)?,
             AfterAttempt::Retry { due_at } => {
                 self.put(&owed_after(record, due_at))?;
             }
@@ -92,22 +94,14 @@ impl Recording<'_, '_> {
         if let Some(message) = self.message(delivery)? {
             attempt::insert(self.tx, record, message)?;
         }
-        if let AfterAttempt::Settled { settlement } = record.attempt.next {
-            self.tally
-                .settled(delivery.endpoint, record.attempt.attempted_at, settlement);
-            if fenced == Fenced::Done {
-                self.tally.owed(delivery.endpoint, -1);
-                self.wake_next(record)?;
-            }
+        self.tally.attempted(delivery, &record.attempt, record.lag);
+        if let AfterAttempt::Settled { .. } = record.attempt.next
+            && fenced == Fenced::Done
+        {
+            self.tally.owed(delivery.endpoint, -1);
+            self.wake_next(record)?;
         }
         self.finish(record)
-    }
-
-    fn settled(&mut self, record: &AttemptRecord, settlement: Settlement) -> FaultResult<()> {
-        let endpoint = record.delivery.endpoint;
-        self.tally
-            .settled(endpoint, record.attempt.attempted_at, settlement);
-        self.wake_next(record)
     }
 
     fn wake_next(&self, record: &AttemptRecord) -> FaultResult<()> {

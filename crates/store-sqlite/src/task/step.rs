@@ -111,7 +111,7 @@ impl Doing<'_, '_> {
     }
 
     fn cancel(&mut self, delivery: DeliveryRef, attempt: &Attempt) -> FaultResult<bool> {
-        let AfterAttempt::Settled { settlement } = attempt.next else {
+        let AfterAttempt::Settled { .. } = attempt.next else {
             debug_assert!(false, "a cancelled delivery is settled");
             return Ok(false);
         };
@@ -127,14 +127,14 @@ impl Doing<'_, '_> {
             record,
             health: None,
             notices: Vec::new(),
+            lag: None,
         };
         // Retention keeps a message while it is owed.
         if let Some(message) = message::id_at(self.tx.connection(), delivery.app, delivery.seq)? {
             attempt::insert(self.tx, &final_attempt, message)?;
         }
         let endpoint = delivery.endpoint;
-        self.tally
-            .settled(endpoint, attempt.attempted_at, settlement);
+        self.tally.attempted(delivery, attempt, None);
         self.tally.owed(endpoint, -1);
         if let Some(record) = record {
             owed::wake_next(self.tx, endpoint, record, self.now)?;

@@ -255,6 +255,7 @@ impl World {
             record: None,
             health: None,
             notices: Vec::new(),
+            lag: None,
         }
     }
 
@@ -334,6 +335,7 @@ impl World {
             record: claimed.record,
             health: None,
             notices: Vec::new(),
+            lag: None,
         }
     }
 
