@@ -181,6 +181,16 @@ limits! {
     /// How long a claim holds: at least ten times the clock skew that is tolerated, and longer
     /// than the longest attempt.
     LEASE: Time = Duration::from_mins(5);
+    /// Parts the endpoints are divided into among nodes, and so the most nodes that are of use.
+    SHARDS: Count = 256;
+    /// How often a node says that it is alive.
+    NODE_BEAT: Time = Duration::from_secs(3);
+    /// How long a node that says nothing is taken to be alive: several beats, so that a short
+    /// fault of the network or the database costs nobody their place.
+    NODE_LEASE: Time = Duration::from_secs(15);
+    /// How long other nodes can look up what was changed; one that is away for longer has lost its
+    /// lease and begins anew.
+    CHANGE_LOG_AGE: Time = hours(1);
     /// Messages between the checkpoint and the newest one before laggards are spilled: bounds
     /// what a restart reads.
     CHECKPOINT_LAG_MAX: Count = 50_000;

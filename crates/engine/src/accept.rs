@@ -177,6 +177,8 @@ fn new_message(snapshot: &Snapshot, event: NewEvent) -> NewMessage {
         app: snapshot.stored.key,
         matched,
         remember: event.remember,
+        elsewhere: Vec::new(),
+        in_turn: Vec::new(),
         message: Arc::new(Message {
             id: event.id,
             accepted_at: event.accepted_at,
@@ -204,7 +206,7 @@ pub(crate) async fn commit_loop(inner: Arc<Inner>, mut waiting: mpsc::Receiver<W
 
 async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
     let rows = batch.iter().map(|waiting| waiting.new.clone()).collect();
-    match inner.store.append(&inner.config.node, rows).await {
+    match inner.store.append(&inner.life, rows).await {
         Ok(appended) => {
             debug_assert_eq!(appended.len(), batch.len(), "one answer for each message");
             inner.admit(batch.drain(..).zip(appended));
@@ -235,7 +237,7 @@ impl Inner {
             let mut shared = self.shared.lock();
             for (waiting, appended) in committed {
                 let result = match appended {
-                    Appended::At(seq) => {
+                    Appended::At { seq, .. } => {
                         self.metrics.accepted.add(1);
                         shared.fresh.add(seq, waiting.new.matched.len());
                         self.enqueue_fresh(&mut shared, &waiting.snapshot, &waiting.new, seq);

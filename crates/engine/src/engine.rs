@@ -12,8 +12,8 @@ use watchfire_domain::ambient::{Clock, Entropy};
 use watchfire_domain::id::OrganizationId;
 use watchfire_domain::limit;
 use watchfire_store::{
-    AppKey, ApplicationRef, ApplyError, Change, EndpointKey, NodeId, Seq, Store, StoreError,
-    StoreResult,
+    AppKey, ApplicationRef, ApplyError, Beat, Change, EndpointKey, Load, NodeId, Seq, Store,
+    StoreError, StoreResult,
 };
 
 use crate::accept::{self, AcceptError, Accepted, NewEvent, Validation};
@@ -75,10 +75,18 @@ impl Engine {
         if parts.contracts.contract(&config.default_contract).is_none() {
             return Err(StartError::UnknownContract(config.default_contract));
         }
-        let epoch = parts.store.join(&config.node, parts.clock.now()).await?;
+        let beat = Beat {
+            now: parts.clock.now(),
+            lease: limit::LEASE,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            load: Load::default(),
+        };
+        let joined = parts.store.join(&config.node, beat).await?;
+        let life = joined.life;
+        parts.store.take_shards(&life, limit::SHARDS).await?;
         let (accepting, accepted) = mpsc::channel(limit::ACCEPT_QUEUE_MAX);
         let (entries, written) = mpsc::unbounded_channel();
-        let inner = Arc::new(Inner::new(parts, config, epoch, accepting, entries));
+        let inner = Arc::new(Inner::new(parts, config, life, accepting, entries));
         let mut tasks = JoinSet::new();
         tasks.spawn(record::record_loop(Arc::clone(&inner), written));
         let fresh = recover::recover(&inner).await?;

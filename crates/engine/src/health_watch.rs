@@ -59,6 +59,7 @@ async fn pass_time(inner: &Arc<Inner>, endpoint: &Endpoint, now: Timestamp) -> S
         let change = Change::SetHealth {
             key: endpoint.stored.key,
             health: next.clone(),
+            revision: Some(endpoint.stored.health_revision),
         };
         let about = About {
             entropy: inner.entropy.as_ref(),
@@ -70,7 +71,7 @@ async fn pass_time(inner: &Arc<Inner>, endpoint: &Endpoint, now: Timestamp) -> S
         match inner.store.apply(changes.collect()).await {
             Ok(()) => inner.noticed.notify_one(),
             Err(watchfire_store::ApplyError::Store(error)) => return Err(error),
-            // The endpoint was deleted meanwhile.
+            // The endpoint was deleted meanwhile, or a person has set its health.
             Err(watchfire_store::ApplyError::Conflict(_)) => {
                 inner.health.0.lock().clear(endpoint.stored.key);
                 return Ok(());

@@ -13,7 +13,7 @@ use watchfire_domain::health::{Health, Notice};
 use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, DeliveryRef, EndpointKey, Epoch, NewOwed, OwedReason, Seq, Series, Store, StoreResult,
+    AppKey, DeliveryRef, EndpointKey, Life, NewOwed, OwedReason, Seq, Series, Store, StoreResult,
     Write,
 };
 
@@ -54,7 +54,7 @@ pub(crate) struct Inner {
     /// Something waits to be told.
     pub(crate) noticed: Notify,
     pub(crate) metrics: Metrics,
-    pub(crate) epoch: Epoch,
+    pub(crate) life: Life,
     pub(crate) shared: Mutex<Shared>,
     pub(crate) accepting: mpsc::Sender<accept::Waiting>,
     entries: mpsc::UnboundedSender<Entry>,
@@ -77,7 +77,7 @@ impl Inner {
     pub(crate) fn new(
         parts: Parts,
         config: Config,
-        epoch: Epoch,
+        life: Life,
         accepting: mpsc::Sender<accept::Waiting>,
         entries: mpsc::UnboundedSender<Entry>,
     ) -> Self {
@@ -95,7 +95,7 @@ impl Inner {
             health: HealthWatch::default(),
             noticed: Notify::new(),
             metrics: Metrics::default(),
-            epoch,
+            life,
             shared: Mutex::new(Shared {
                 dispatcher: Dispatcher::new(config.bounds),
                 fresh: FreshMarks::above(Seq(0)),
@@ -345,7 +345,10 @@ impl Inner {
             record: None,
         };
         self.shared.lock().dispatcher.owing_writes(endpoint, app, 1);
-        let recorded = self.store.record(now, vec![Write::Spill(owed)]).await;
+        let recorded = self
+            .store
+            .record(&self.life, now, vec![Write::Spill(owed)])
+            .await;
         self.shared
             .lock()
             .dispatcher

@@ -133,7 +133,7 @@ async fn step(inner: &Arc<Inner>, task: &Task, pace: Pace, now: Timestamp) -> St
             looked: 0,
             state: TaskState::Failed(TaskFailure::EndpointDeleted),
         };
-        inner.store.advance_task(now, failed).await?;
+        inner.store.advance_task(&inner.life, now, failed).await?;
         tracing::info!(task.id = %task.id, "a background task ended: its endpoint was deleted");
         return Ok(Next::Ended);
     };
@@ -262,7 +262,7 @@ async fn write(
         shared.dispatcher.owing_writes(endpoint, app, change);
     };
     owing(1);
-    let advanced = inner.store.advance_task(now, step).await;
+    let advanced = inner.store.advance_task(&inner.life, now, step).await;
     owing(-1);
     // Deliveries may be due now, their turn may have come, or the last one may be gone.
     inner.owed.note(task.endpoint, task.app, Some(now));

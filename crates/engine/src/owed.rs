@@ -120,7 +120,7 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
         }
     }
     let claim = Claim {
-        node: inner.config.node.clone(),
+        life: inner.life.clone(),
         now,
         lease_until: now + limit::LEASE,
         wanted: wanted.iter().map(|(wanted, _)| *wanted).collect(),

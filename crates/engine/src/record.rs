@@ -57,9 +57,18 @@ enum After {
 /// An ended attempt and what was decided about it.
 struct Judged {
     finished: Finished,
-    /// As it is written; the endpoint's health is in it, if the attempt changed it.
+    /// As it is written.
     record: Arc<AttemptRecord>,
+    /// The endpoint's health, if the attempt changed it.
+    health: Option<Health>,
     notices: Vec<Notice>,
+}
+
+impl Judged {
+    fn tells(&self) -> bool {
+        let of_health = self.record.health.iter().flat_map(|change| &change.notices);
+        self.record.notices.iter().chain(of_health).next().is_some()
+    }
 }
 
 /// First and longest wait before a failed write is tried again.
@@ -199,8 +208,7 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
         once: job.series.once,
     };
     let attempt = finished.take_attempt(next);
-    let change = health.as_ref().map(|health| (health, notices.as_slice()));
-    let told = tell(inner, &finished, &attempt, change);
+    let (told, told_of_health) = tell(inner, &finished, &attempt, health.as_ref(), &notices);
     let job = &finished.job;
     let record = AttemptRecord {
         lag: lag_of(job, &attempt),
@@ -210,15 +218,18 @@ fn decide_attempt(inner: &Inner, now: Timestamp, mut finished: Finished) -> Judg
         series,
         urgency: job.message.urgency,
         record: job.record,
-        health: health.map(|health| HealthChange {
+        health: health.clone().map(|health| HealthChange {
             endpoint: job.delivery.endpoint,
             health,
+            revision: finished.health_revision(),
+            notices: told_of_health,
         }),
         notices: told,
     };
     Judged {
         record: Arc::new(record),
         finished,
+        health,
         notices,
     }
 }
@@ -237,27 +248,28 @@ fn lag_of(job: &Job, attempt: &Attempt) -> Option<Duration> {
     counts.then(|| ended_at.since(could_begin_at))
 }
 
-/// What people are told about an attempt and what it did to its endpoint's health.
+/// What people are told about an attempt, and about what it did to its endpoint's health.
 fn tell(
     inner: &Inner,
     finished: &Finished,
     attempt: &Attempt,
-    change: Option<(&Health, &[Notice])>,
-) -> Vec<NewNotice> {
+    health: Option<&Health>,
+    notices: &[Notice],
+) -> (Vec<NewNotice>, Vec<NewNotice>) {
     let Some(endpoint) = finished.endpoint.as_deref() else {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
     let about = About {
         entropy: inner.entropy.as_ref(),
         endpoint,
         now: inner.clock.now(),
     };
-    let attempt = about.attempt(&finished.job.message, attempt);
-    let health = change.map(|(health, notices)| about.health(health, notices, By::Outcome));
-    attempt
-        .into_iter()
-        .chain(health.unwrap_or_default())
-        .collect()
+    let of_attempt = about.attempt(&finished.job.message, attempt);
+    let of_health = health.map(|health| about.health(health, notices, By::Outcome));
+    (
+        of_attempt.into_iter().collect(),
+        of_health.unwrap_or_default(),
+    )
 }
 
 /// The endpoint's health after the attempt, if that changed it. It is adopted at once: the next
@@ -281,7 +293,7 @@ fn judge_health(finished: &Finished, now: Timestamp) -> (Option<Health>, Vec<Not
 async fn write_down(inner: &Inner, now: Timestamp, writes: Vec<Write>) -> Vec<Recorded> {
     let mut wait = RETRY_WAIT;
     loop {
-        match inner.store.record(now, writes.clone()).await {
+        match inner.store.record(&inner.life, now, writes.clone()).await {
             Ok(recorded) => {
                 debug_assert_eq!(recorded.len(), writes.len(), "one answer for each write");
                 return recorded;
@@ -308,7 +320,11 @@ async fn write_one_by_one(
     let mut recorded = Vec::with_capacity(writes.len());
     let mut failed = Vec::new();
     for write in writes {
-        match inner.store.record(now, vec![write.clone()]).await {
+        match inner
+            .store
+            .record(&inner.life, now, vec![write.clone()])
+            .await
+        {
             Ok(one) => recorded.extend(one),
             Err(error) => {
                 failed.push(error);
@@ -345,13 +361,14 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
             tracing::warn!("a late result was dropped: another claim holds the delivery");
         }
         match after {
-            After::Attempted(judged) => {
-                let Judged {
-                    finished, record, ..
-                } = judged.as_ref();
-                react_to_attempt(inner, &mut shared, finished, &record.attempt);
-                if let (Some(endpoint), Some(change)) = (&finished.endpoint, &record.health) {
-                    inner.adopt_health(&mut shared, endpoint, &change.health);
+            After::Attempted(mut judged) => {
+                if *recorded == Recorded::HealthKept {
+                    judged.health = None;
+                }
+                let finished = &judged.finished;
+                react_to_attempt(inner, &mut shared, finished, &judged.record.attempt);
+                if let (Some(endpoint), Some(health)) = (&finished.endpoint, &judged.health) {
+                    inner.adopt_health(&mut shared, endpoint, health);
                 }
                 events.push(judged);
             }
@@ -373,10 +390,7 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
         }
     }
     drop(shared);
-    if events
-        .iter()
-        .any(|judged| !judged.record.notices.is_empty())
-    {
+    if events.iter().any(|judged| judged.tells()) {
         inner.noticed.notify_one();
     }
     for judged in events {
@@ -416,13 +430,14 @@ fn publish(inner: &Inner, judged: Judged) {
     let Judged {
         finished,
         record,
+        health,
         notices,
     } = judged;
     let Some(endpoint) = finished.endpoint.as_deref() else {
         return;
     };
-    if let Some(change) = &record.health {
-        inner.announce(endpoint, &change.health, notices);
+    if let Some(health) = &health {
+        inner.announce(endpoint, health, notices);
     }
     inner.publish(|| {
         let Endpoint {
@@ -438,7 +453,7 @@ fn publish(inner: &Inner, judged: Judged) {
             seq: finished.job.delivery.seq,
             message: Arc::clone(&finished.job.message),
             attempt: record.attempt.clone(),
-            health: record.health.as_ref().map(|change| change.health.clone()),
+            health,
         }))
     });
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use watchfire_store::{DeliveryRef, Seq, Series, Standing, StoreResult, Unfinished};
+use watchfire_store::{DeliveryRef, Seq, Series, ShardSet, Standing, StoreResult, Unfinished};
 
 use crate::dispatch::{FreshMarks, Job};
 use crate::inner::Inner;
@@ -17,15 +17,12 @@ const PAGE: usize = 1_000;
 pub(crate) async fn recover(inner: &Arc<Inner>) -> StoreResult<usize> {
     learn_unwell(inner).await?;
     learn_owed(inner).await?;
-    let checkpoint = inner.store.checkpoint(&inner.config.node).await?;
+    let checkpoint = inner.store.checkpoint(&inner.life).await?;
     inner.shared.lock().fresh = FreshMarks::above(checkpoint);
     let mut after = Some(checkpoint);
     let mut count = 0;
     while let Some(seq) = after {
-        let (unfinished, next) = inner
-            .store
-            .unfinished(&inner.config.node, seq, PAGE)
-            .await?;
+        let (unfinished, next) = inner.store.unfinished(&inner.life, seq, PAGE).await?;
         for message in unfinished {
             count += message.endpoints.len();
             refresh(inner, message).await?;
@@ -40,7 +37,10 @@ pub(crate) async fn recover(inner: &Arc<Inner>) -> StoreResult<usize> {
 async fn learn_unwell(inner: &Arc<Inner>) -> StoreResult<()> {
     let mut after = None;
     loop {
-        let page = inner.store.endpoints_unwell(after, PAGE).await?;
+        let page = inner
+            .store
+            .endpoints_unwell(ShardSet::ALL, after, PAGE)
+            .await?;
         let Some((last, _)) = page.last() else {
             return Ok(());
         };
@@ -54,7 +54,10 @@ async fn learn_unwell(inner: &Arc<Inner>) -> StoreResult<()> {
 async fn learn_owed(inner: &Arc<Inner>) -> StoreResult<()> {
     let mut after = None;
     loop {
-        let page = inner.store.endpoints_owing(after, PAGE).await?;
+        let page = inner
+            .store
+            .endpoints_owing(ShardSet::ALL, after, PAGE)
+            .await?;
         let Some(last) = page.last() else {
             return Ok(());
         };

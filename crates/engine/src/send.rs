@@ -181,6 +181,12 @@ impl Finished {
         repeats.map_or(&NONE, Endpoint::schedule)
     }
 
+    /// On which revision its endpoint's health was judged.
+    pub(crate) fn health_revision(&self) -> i64 {
+        let endpoint = self.endpoint.as_ref();
+        endpoint.map_or(0, |endpoint| endpoint.stored.health_revision)
+    }
+
     /// A ping asks once, and changes nobody's health: whoever asked decides.
     pub(crate) fn is_ping(&self) -> bool {
         self.job.message.details.ping

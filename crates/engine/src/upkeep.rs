@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchfire_domain::limit;
-use watchfire_store::{PruneOrder, Seq};
+use watchfire_store::{Beat, Load, PruneOrder, Seq};
 
 use crate::inner::Inner;
 
@@ -48,11 +48,7 @@ async fn follow_checkpoint(inner: &Arc<Inner>, saved: Seq) -> Seq {
     if checkpoint <= saved {
         return saved;
     }
-    match inner
-        .store
-        .move_checkpoint(&inner.config.node, inner.epoch, checkpoint)
-        .await
-    {
+    match inner.store.move_checkpoint(&inner.life, checkpoint).await {
         Ok(()) => checkpoint,
         Err(error) => {
             tracing::warn!(
@@ -86,11 +82,13 @@ pub(crate) async fn note_key_uses(inner: &Arc<Inner>) {
 }
 
 async fn beat(inner: &Inner) {
-    let now = inner.clock.now();
-    let beaten = inner
-        .store
-        .heartbeat(&inner.config.node, inner.epoch, now, limit::LEASE)
-        .await;
+    let beat = Beat {
+        now: inner.clock.now(),
+        lease: limit::LEASE,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        load: Load::default(),
+    };
+    let beaten = inner.store.beat(&inner.life, beat).await;
     if let Err(error) = beaten {
         tracing::warn!(
             error = &error as &dyn std::error::Error,

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod application;
+mod change_log;
 mod endpoint;
 mod event_type;
 mod page;
@@ -13,8 +14,9 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use serde::Serialize;
 use watchfire_domain::id::{ApplicationId, EndpointId, EventType, OrganizationId, Uid};
 use watchfire_store::{
-    AppKey, ApplicationRef, ApplyError, Change, Configuration, Conflict, EndpointKey, EndpointRef,
-    EventTypeRecord, Range, StoreResult, StoredApplication, StoredEndpoint,
+    AppKey, ApplicationRef, ApplyError, Change, ChangeNumber, Configuration, Conflict, EndpointKey,
+    EndpointRef, EventTypeRecord, Logged, Range, ShardSet, StoreResult, StoredApplication,
+    StoredEndpoint,
 };
 
 use crate::audit;
@@ -25,6 +27,7 @@ use crate::open::Sqlite;
 use crate::task;
 use crate::writer::{Rows, Tx};
 
+pub(crate) use change_log::prune as prune_change_log;
 pub(crate) use endpoint::{belongs, write_health};
 pub(crate) use page::page;
 
@@ -32,7 +35,12 @@ pub(crate) use page::page;
 impl Configuration for Sqlite {
     async fn apply(&self, changes: Vec<Change>) -> Result<(), ApplyError> {
         let rows = Rows(changes.len());
-        let work = move |tx: &mut Tx<'_>| changes.iter().try_for_each(|change| apply(tx, change));
+        let work = move |tx: &mut Tx<'_>| {
+            changes.iter().try_for_each(|change| {
+                apply(tx, change)?;
+                Ok(change_log::note(tx, change)?)
+            })
+        };
         Ok(self.writer.run::<_, Refusal, _>(rows, work).await?)
     }
 
@@ -93,11 +101,12 @@ impl Configuration for Sqlite {
 
     async fn endpoints_unwell(
         &self,
+        shards: ShardSet,
         after: Option<EndpointKey>,
         limit: usize,
     ) -> StoreResult<Vec<(EndpointKey, AppKey)>> {
         self.readers
-            .run(move |connection| endpoint::unwell(connection, after, limit))
+            .run(move |connection| endpoint::unwell(connection, shards, after, limit))
             .await
     }
 
@@ -138,6 +147,16 @@ impl Configuration for Sqlite {
             .run(move |connection| event_type::list(connection, &org, which, &range))
             .await
     }
+
+    async fn changed_after(&self, after: ChangeNumber, limit: usize) -> StoreResult<Vec<Logged>> {
+        self.readers
+            .run(move |connection| change_log::after(connection, after, limit))
+            .await
+    }
+
+    async fn newest_change(&self) -> StoreResult<ChangeNumber> {
+        self.readers.run(change_log::newest).await
+    }
 }
 
 fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
@@ -159,7 +178,11 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
             endpoint,
         } => endpoint::update(tx, *key, *revision, endpoint),
         Change::DeleteEndpoint { key, now } => endpoint::delete(tx, *key, *now),
-        Change::SetHealth { key, health } => endpoint::set_health(tx, *key, health),
+        Change::SetHealth {
+            key,
+            health,
+            revision,
+        } => endpoint::set_health(tx, *key, health, *revision),
         Change::CreateEventType { org, event_type } => event_type::create(tx, org, event_type),
         Change::PutEventType { org, event_type } => event_type::put(tx, org, event_type),
         Change::DeleteEventType { org, name } => event_type::delete(tx, org, name),

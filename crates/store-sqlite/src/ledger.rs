@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Appended, Claim, ClaimedBatch, EndpointDue, EndpointKey, Epoch, Ledger, NewMessage, NodeId,
-    Recorded, Remembered, Seq, StoreResult, Unfinished, Write,
+    Appended, Claim, ClaimedBatch, EndpointDue, EndpointKey, Ledger, Life, NewMessage, Recorded,
+    Remembered, Seq, ShardSet, StoreResult, Unfinished, Write,
 };
 
 use crate::fault::Fault;
@@ -25,16 +25,22 @@ pub(crate) use unfinished::is_finished;
 
 #[async_trait]
 impl Ledger for Sqlite {
-    async fn append(&self, node: &NodeId, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>> {
-        let node = node.clone();
+    async fn append(&self, life: &Life, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>> {
+        let life = life.clone();
         let rows = Rows(batch.len());
-        let work = move |tx: &mut Tx<'_>| append::append(tx, &node, &batch);
+        let work = move |tx: &mut Tx<'_>| append::append(tx, &life, &batch);
         Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
     }
 
-    async fn record(&self, now: Timestamp, batch: Vec<Write>) -> StoreResult<Vec<Recorded>> {
+    async fn record(
+        &self,
+        life: &Life,
+        now: Timestamp,
+        batch: Vec<Write>,
+    ) -> StoreResult<Vec<Recorded>> {
+        let life = life.clone();
         let rows = Rows(batch.len());
-        let work = move |tx: &mut Tx<'_>| record::record(tx, now, &batch);
+        let work = move |tx: &mut Tx<'_>| record::record(tx, &life, now, &batch);
         Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
     }
 
@@ -46,11 +52,12 @@ impl Ledger for Sqlite {
 
     async fn endpoints_owing(
         &self,
+        shards: ShardSet,
         after: Option<EndpointKey>,
         limit: usize,
     ) -> StoreResult<Vec<EndpointDue>> {
         self.readers
-            .run(move |connection| claim::endpoints_owing(connection, after, limit))
+            .run(move |connection| claim::endpoints_owing(connection, shards, after, limit))
             .await
     }
 
@@ -70,28 +77,28 @@ impl Ledger for Sqlite {
         }
     }
 
-    async fn move_checkpoint(&self, node: &NodeId, epoch: Epoch, seq: Seq) -> StoreResult<()> {
-        let node = node.clone();
-        let work = move |tx: &mut Tx<'_>| nodes::move_checkpoint(tx, &node, epoch, seq);
+    async fn move_checkpoint(&self, life: &Life, seq: Seq) -> StoreResult<()> {
+        let life = life.clone();
+        let work = move |tx: &mut Tx<'_>| nodes::move_checkpoint(tx, &life, seq);
         Ok(self.writer.run::<_, Fault, _>(Rows(1), work).await?)
     }
 
-    async fn checkpoint(&self, node: &NodeId) -> StoreResult<Seq> {
-        let node = node.clone();
+    async fn checkpoint(&self, life: &Life) -> StoreResult<Seq> {
+        let life = life.clone();
         self.readers
-            .run(move |connection| nodes::checkpoint(connection, &node))
+            .run(move |connection| nodes::checkpoint(connection, &life))
             .await
     }
 
     async fn unfinished(
         &self,
-        node: &NodeId,
+        life: &Life,
         after: Seq,
         limit: usize,
     ) -> StoreResult<(Vec<Unfinished>, Option<Seq>)> {
-        let node = node.clone();
+        let life = life.clone();
         self.readers
-            .run(move |connection| unfinished::unfinished(connection, &node, after, limit))
+            .run(move |connection| unfinished::unfinished(connection, &life, after, limit))
             .await
     }
 

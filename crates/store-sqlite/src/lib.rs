@@ -48,6 +48,7 @@ mod prune;
 mod readers;
 mod row;
 mod search;
+mod shards;
 mod task;
 mod writer;
 

@@ -32,6 +32,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "insight",
         sql: include_str!("../migrations/0004_insight.sql"),
     },
+    Migration {
+        version: 5,
+        name: "nodes",
+        sql: include_str!("../migrations/0005_nodes.sql"),
+    },
 ];
 
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (

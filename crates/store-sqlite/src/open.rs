@@ -143,6 +143,7 @@ fn next_seq(connection: &Connection) -> rusqlite::Result<i64> {
     let sql = "SELECT max(
         ifnull((SELECT max(seq) FROM message), 0),
         ifnull((SELECT max(seq) FROM attempt), 0),
+        ifnull((SELECT value FROM counter WHERE name = 'seq'), 0),
         ifnull((SELECT max(checkpoint) FROM node), 0))";
     connection.query_row(sql, [], |row| row.get(0).map(|last: i64| last + FIRST_SEQ))
 }

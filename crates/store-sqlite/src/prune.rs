@@ -2,8 +2,9 @@
 //!
 //! # Order
 //!
-//! Expired answers, old tasks, deleted applications, payloads, finished messages with their
-//! attempts, old roll-ups, notices and lines of the audit log, endpoints that were deleted long ago. A run stops when its
+//! Changes everybody knows of, expired answers, old tasks, deleted applications, payloads, finished
+//! messages with their attempts, old roll-ups, notices and lines of the audit log, endpoints that
+//! were deleted long ago. A run stops when its
 //! rows are used up; the next one goes on.
 //!
 //! # Where it goes on
@@ -24,6 +25,7 @@ use watchfire_store::encoding::hour_of;
 use watchfire_store::{EndpointKey, PruneOrder, Pruned, Seq, StoreResult, StoredMessage};
 
 use crate::activity;
+use crate::configuration::prune_change_log;
 use crate::fault::{Fault, FaultResult};
 use crate::history::remove_payload;
 use crate::ledger::{Tally, is_finished};
@@ -69,6 +71,7 @@ impl Run {
     }
 
     fn carry_out(mut self, tx: &mut Tx<'_>) -> FaultResult<Pruned> {
+        self.change_log(tx)?;
         self.answers(tx)?;
         self.ended_tasks(tx)?;
         self.deleted_applications(tx)?;
@@ -102,6 +105,11 @@ impl Run {
 
     fn message_cutoff(&self) -> Timestamp {
         self.order.now - self.order.message_retention
+    }
+
+    fn change_log(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
+        self.used(prune_change_log(tx, self.order.now, self.left)?);
+        Ok(())
     }
 
     fn answers(&mut self, tx: &Tx<'_>) -> FaultResult<()> {

@@ -11,8 +11,8 @@ use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{Code, StateCells, count_cell};
 use watchfire_store::{
-    Advanced, AppKey, Candidates, Conflict, EndpointKey, Range, StoreResult, Task, TaskFilter,
-    TaskProgress, TaskState, TaskStep, Tasks,
+    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, StoreResult, Task,
+    TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
 };
 
 use crate::configuration::{json_text, page};
@@ -66,9 +66,15 @@ impl Tasks for Sqlite {
             .await
     }
 
-    async fn advance_task(&self, now: Timestamp, step: TaskStep) -> StoreResult<Advanced> {
+    async fn advance_task(
+        &self,
+        life: &Life,
+        now: Timestamp,
+        step: TaskStep,
+    ) -> StoreResult<Advanced> {
+        let life = life.clone();
         let rows = Rows(step.writes.len() + 1);
-        let work = move |tx: &mut Tx<'_>| step::carry_out(tx, now, &step);
+        let work = move |tx: &mut Tx<'_>| step::carry_out(tx, &life, now, &step);
         Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
     }
 

@@ -70,6 +70,11 @@ impl<'c> Tx<'c> {
         *self.scrub_log = true;
     }
 
+    /// The last place that was drawn.
+    pub(crate) fn last_seq(&self) -> Seq {
+        Seq(*self.next_seq - 1)
+    }
+
     /// Draws the next place in the ledger. One that is drawn in vain stays empty.
     pub(crate) fn draw_seq(&mut self) -> Seq {
         let seq = Seq(*self.next_seq);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use watchfire_store::conformance::world::{World, at};
-use watchfire_store::{Claim, DeliveryStatus, NodeId, Seq, Store, Wanted, Write};
+use watchfire_store::conformance::world::{LEASE, World, at, live};
+use watchfire_store::{Claim, DeliveryStatus, Life, Seq, ShardSet, Store, Wanted, Write};
 use watchfire_store_sqlite::{Options, Sqlite};
 
 /// Set for the process that is to be killed: the folder it works in.
@@ -128,12 +128,12 @@ fn run_and_kill(folder: &Path, lines: usize) -> Promised {
 
 async fn check(folder: &Path, promised: &Promised) {
     let store = Sqlite::open(folder, Options::default()).expect("the lock went with the process");
-    let node = NodeId("one".to_owned());
-    store_join(&store, &node).await;
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let life = live(&shared, "one", LEASE).await;
     let mut unfinished = std::collections::HashMap::new();
     let mut after = Some(Seq(0));
     while let Some(from) = after {
-        let page = watchfire_store::Ledger::unfinished(&store, &node, from, 500).await;
+        let page = watchfire_store::Ledger::unfinished(&store, &life, from, 500).await;
         let (found, next) = page.expect("read it");
         unfinished.extend(
             found
@@ -170,19 +170,19 @@ async fn check(folder: &Path, promised: &Promised) {
         }
         assert!(message.endpoints.contains(&endpoints[2]));
     }
-    claimable(&store, &node).await;
+    claimable(&store, &life).await;
     store.close().await;
 }
 
-async fn store_join(store: &dyn Store, node: &NodeId) {
-    store.join(node, at(0)).await.expect("join");
-}
-
 /// Everything owed can be claimed by the next life of the node.
-async fn claimable(store: &dyn Store, node: &NodeId) {
-    for due in store.endpoints_owing(None, 100).await.expect("read them") {
+async fn claimable(store: &dyn Store, life: &Life) {
+    for due in store
+        .endpoints_owing(ShardSet::ALL, None, 100)
+        .await
+        .expect("read them")
+    {
         let claim = Claim {
-            node: node.clone(),
+            life: life.clone(),
             now: at(1),
             lease_until: at(2),
             wanted: vec![Wanted {
@@ -198,7 +198,7 @@ async fn claimable(store: &dyn Store, node: &NodeId) {
             due_at: Some(at(0)),
         });
         store
-            .record(at(1), returns.collect())
+            .record(life, at(1), returns.collect())
             .await
             .expect("give them back");
     }

@@ -31,7 +31,7 @@ fn large(world: &World) -> NewMessage {
 }
 
 async fn append(world: &World, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>> {
-    world.store.append(&world.node, batch).await
+    world.store.append(&world.life, batch).await
 }
 
 const SMALL: Options = Options {
@@ -45,7 +45,7 @@ async fn fill(world: &World) -> Vec<Seq> {
     for _ in 0..1_000 {
         match append(world, vec![large(world), large(world)]).await {
             Ok(appended) => seqs.extend(appended.into_iter().map(|appended| match appended {
-                Appended::At(seq) => seq,
+                Appended::At { seq, .. } => seq,
                 other => panic!("{other:?}"),
             })),
             Err(StoreError::Full) => return seqs,
@@ -90,7 +90,7 @@ async fn a_full_disk_recovers_when_space_returns() {
         // Small rows may still fit into the last pages, or not.
         let record = world.fresh(world.endpoints[0], *seq, world.delivered());
         let write = watchfire_store::Write::Attempt(Arc::new(record));
-        match world.store.record(at(0), vec![write]).await {
+        match world.store.record(&world.life, at(0), vec![write]).await {
             Ok(_) | Err(StoreError::Full) => {}
             Err(other) => panic!("{other:?}"),
         }
@@ -111,7 +111,7 @@ async fn a_full_disk_recovers_when_space_returns() {
     let appended = append(&world, vec![large(&world)])
         .await
         .expect("there is space again");
-    assert!(matches!(appended[..], [Appended::At(seq)] if seq > seqs[seqs.len() - 1]));
+    assert!(matches!(appended[..], [Appended::At { seq, .. }] if seq > seqs[seqs.len() - 1]));
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn a_damaged_page_is_named_and_the_rest_goes_on() {
     };
     let read = damaged
         .store
-        .unfinished(&damaged.node, Seq(0), 10_000)
+        .unfinished(&damaged.life, Seq(0), 10_000)
         .await;
     assert_eq!(names(read).0, "sqlite");
     damaged.store.check().await.expect("the rest goes on");

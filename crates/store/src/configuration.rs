@@ -14,6 +14,7 @@ use crate::credentials::ApiKey;
 use crate::keys::{AppKey, EndpointKey};
 use crate::ledger::Remembered;
 use crate::notices::NewNotice;
+use crate::shards::ShardSet;
 use crate::tasks::Task;
 use crate::{StoreError, StoreResult};
 
@@ -52,10 +53,11 @@ pub trait Configuration: Send + Sync {
         range: Range<EndpointId>,
     ) -> StoreResult<Vec<StoredEndpoint>>;
 
-    /// Live endpoints of all applications whose health is not [`Health::Active`],
-    /// ascending by key, starting after `after`: those that time may change.
+    /// Live endpoints of the shards whose health is not [`Health::Active`], ascending by key,
+    /// starting after `after`: those that time may change.
     async fn endpoints_unwell(
         &self,
+        shards: ShardSet,
         after: Option<EndpointKey>,
         limit: usize,
     ) -> StoreResult<Vec<(EndpointKey, AppKey)>>;
@@ -85,6 +87,38 @@ pub trait Configuration: Send + Sync {
         include_archived: bool,
         range: Range<EventType>,
     ) -> StoreResult<Vec<EventTypeRecord>>;
+
+    /// What other processes must forget, by number, starting after `after`. Numbers rise in the
+    /// order of the commits, so none appears below one that was read. Kept for
+    /// [`watchfire_domain::limit::CHANGE_LOG_AGE`].
+    async fn changed_after(&self, after: ChangeNumber, limit: usize) -> StoreResult<Vec<Logged>>;
+
+    /// The number of the newest change.
+    async fn newest_change(&self) -> StoreResult<ChangeNumber>;
+}
+
+/// The place of a change in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeNumber(pub i64);
+
+/// An entry of the log of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logged {
+    pub number: ChangeNumber,
+    pub changed: Changed,
+}
+
+/// What a change made stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The application or its list of endpoints.
+    Application(AppKey),
+    /// The application is gone, and with it its API keys.
+    ApplicationDeleted(AppKey),
+    /// The endpoint's settings or secrets, its existence, or its health as set by a person or time.
+    Endpoint { app: AppKey, endpoint: EndpointKey },
+    /// The key was revoked.
+    ApiKey(KeyId),
 }
 
 /// One change of the configuration.
@@ -101,10 +135,7 @@ pub enum Change {
         application: Application,
     },
     /// Its id and uid are free and its API keys gone at once; its rows are removed by retention.
-    DeleteApplication {
-        key: AppKey,
-        now: Timestamp,
-    },
+    DeleteApplication { key: AppKey, now: Timestamp },
     CreateEndpoint {
         /// By id, so that an application can be created in the same list.
         application: ApplicationId,
@@ -118,13 +149,14 @@ pub enum Change {
         endpoint: Endpoint,
     },
     /// Its uid is free at once; what it owes is settled by the engine.
-    DeleteEndpoint {
-        key: EndpointKey,
-        now: Timestamp,
-    },
+    DeleteEndpoint { key: EndpointKey, now: Timestamp },
+    /// With a `revision`, refused with [`Conflict::Changed`] unless it is the stored
+    /// [`StoredEndpoint::health_revision`], which stays: that is time passing. Without one it
+    /// rises: that is a person.
     SetHealth {
         key: EndpointKey,
         health: Health,
+        revision: Option<i64>,
     },
     /// Refused with [`Conflict::EventTypeExists`] if a live one has the name; an archived one is
     /// revived with the new content.
@@ -142,19 +174,11 @@ pub enum Change {
         name: EventType,
     },
     /// Refused with [`Conflict::Missing`] if its application is not the organization's.
-    CreateApiKey {
-        key: ApiKey,
-    },
+    CreateApiKey { key: ApiKey },
     /// It is gone at once. A key of another organization is [`Conflict::Missing`].
-    RevokeApiKey {
-        org: OrganizationId,
-        id: KeyId,
-    },
+    RevokeApiKey { org: OrganizationId, id: KeyId },
     /// Moves the last use forward. One that was revoked meanwhile is passed over.
-    NoteApiKeyUse {
-        id: KeyId,
-        at: Timestamp,
-    },
+    NoteApiKeyUse { id: KeyId, at: Timestamp },
     /// What people are told about the changes of the same list.
     Tell(NewNotice),
     /// Who makes the changes of the same list, and what they change.
@@ -163,10 +187,7 @@ pub enum Change {
     /// with [`Conflict::Missing`] if the endpoint is gone.
     CreateTask(Box<Task>),
     /// Refused with [`Conflict::Repeated`] if the key is remembered at `now`.
-    Remember {
-        answer: Remembered,
-        now: Timestamp,
-    },
+    Remember { answer: Remembered, now: Timestamp },
 }
 
 /// An application as it is stored.
@@ -222,6 +243,8 @@ pub struct StoredEndpoint {
     pub revision: i64,
     pub endpoint: Endpoint,
     pub health: Health,
+    /// Counts how often a person has set the health.
+    pub health_revision: i64,
 }
 
 /// An event type as it is stored.

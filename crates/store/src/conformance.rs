@@ -14,11 +14,13 @@ pub mod activity;
 pub mod append;
 pub mod attempted;
 pub mod audit;
+pub mod changes;
 pub mod claim;
 pub mod configuration;
 pub mod credentials;
 pub mod endpoints;
 pub mod history;
+pub mod nodes;
 pub mod notices;
 pub mod order;
 pub mod prune;
@@ -26,6 +28,7 @@ pub mod races;
 pub mod record;
 pub mod recover;
 pub mod search;
+pub mod shards;
 pub mod task_steps;
 pub mod tasks;
 pub mod world;
@@ -89,7 +92,8 @@ macro_rules! conformance {
                 hasten_makes_an_endpoints_deliveries_due
                 hasten_leaves_turns_and_fixed_times_alone
                 a_large_backlog_is_hastened_whole
-                joining_again_ends_the_nodes_own_leases
+                joining_again_ends_the_nodes_own_claims
+                an_endpoint_of_another_node_yields_nothing
             }
             order {
                 a_later_one_is_parked_behind_an_earlier_one
@@ -112,10 +116,7 @@ macro_rules! conformance {
                 only_what_stands_above_is_unfinished
                 another_nodes_messages_are_left_out
                 messages_without_endpoints_are_left_out
-                a_node_nobody_knows_has_nothing_to_do
                 the_checkpoint_never_moves_back
-                each_life_of_a_node_has_a_larger_epoch
-                an_earlier_life_is_fenced_off
                 a_check_writes_and_reads
             }
             configuration {
@@ -252,6 +253,49 @@ macro_rules! conformance {
                 due_deliveries_are_counted_up_to_a_bound
                 tasks_that_ended_go_at_the_age_of_messages
             }
+            nodes {
+                each_life_has_a_larger_epoch
+                a_life_goes_on_where_it_was
+                a_new_life_begins_above_what_is_stored
+                an_earlier_life_is_fenced_off
+                a_fenced_step_of_a_task_is_not_done
+                the_living_are_not_undertaken
+                a_lease_that_has_ended_can_be_extended
+                a_dead_life_is_fenced_off_and_its_claims_end
+                what_a_dead_life_left_is_spilled_in_its_name
+                an_undertaker_goes_on_with_its_work
+                an_undertaker_that_dies_is_replaced
+                a_node_comes_back_while_it_is_buried
+                who_leaves_frees_its_shards
+                places_are_not_given_again_after_everybody_left
+                members_say_how_they_are
+                a_late_write_of_a_dead_life_leaves_nothing
+            }
+            shards {
+                free_shards_are_taken_up_to_what_is_asked_for
+                no_shard_is_held_twice
+                only_own_shards_are_given_back
+                lists_are_limited_to_shards
+                what_is_for_another_node_is_owed_from_the_start
+                a_holder_tells_itself_nothing
+                a_request_of_another_node_arrives
+                arrivals_wait_for_whoever_takes_the_shard
+                a_message_in_conflict_owes_nothing
+                an_own_one_waits_for_an_earlier_one_of_its_record
+                another_nodes_later_one_waits_for_its_turn
+                no_arrival_is_missed
+                nothing_is_parked_behind_what_is_settled
+                nothing_is_lost_while_a_shard_changes_hands
+            }
+            changes {
+                every_change_others_have_cached_is_logged
+                a_revoked_key_is_logged
+                a_change_that_was_refused_is_not_logged
+                numbers_appear_in_their_order
+                old_changes_go
+                what_a_person_set_is_not_overwritten
+                time_does_not_overwrite_what_a_person_set
+            }
             races {
                 every_append_gets_its_own_place
                 one_of_many_equal_event_ids_wins
@@ -296,6 +340,9 @@ mod tests {
         ("endpoints", include_str!("conformance/endpoints.rs")),
         ("history", include_str!("conformance/history.rs")),
         ("attempted", include_str!("conformance/attempted.rs")),
+        ("nodes", include_str!("conformance/nodes.rs")),
+        ("shards", include_str!("conformance/shards.rs")),
+        ("changes", include_str!("conformance/changes.rs")),
         ("notices", include_str!("conformance/notices.rs")),
         ("prune", include_str!("conformance/prune.rs")),
         ("task_steps", include_str!("conformance/task_steps.rs")),

@@ -11,14 +11,17 @@ use watchfire_domain::id::MessageId;
 use watchfire_domain::message::{Message, Urgency};
 use watchfire_domain::time::Timestamp;
 
-use crate::keys::{AppKey, EndpointKey, FenceToken, NodeId, Seq};
+use crate::StoreResult;
+use crate::keys::{AppKey, EndpointKey, FenceToken, Seq};
+use crate::nodes::Life;
 use crate::notices::NewNotice;
-use crate::{Epoch, StoreResult};
+use crate::shards::ShardSet;
 
 /// Messages, attempts and what is owed: the hot path of every delivery.
 ///
 /// Every method is one transaction. If the caller's future is dropped, the transaction still ends
-/// whole: either all of it is stored or nothing.
+/// whole: either all of it is stored or nothing. A write of a life that has ended is
+/// [`crate::StoreError::Fenced`], and nothing of it is stored.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Appends messages in the order given; on disk when it returns. One row a message, whatever
@@ -26,29 +29,40 @@ pub trait Ledger: Send + Sync {
     ///
     /// The answers stand in the order of the batch; one message's conflict does not touch the
     /// others. An answer is remembered if it has not expired when the message was accepted.
-    async fn append(&self, node: &NodeId, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>>;
+    ///
+    /// What is to be owed from the start ([`NewMessage::elsewhere`], [`NewMessage::in_turn`]) is
+    /// written in the same transaction.
+    async fn append(&self, life: &Life, batch: Vec<NewMessage>) -> StoreResult<Vec<Appended>>;
 
     /// Records attempts, spills and returns; on disk when it returns. The answers stand in the
     /// order of the batch; a stale token's write is dropped alone.
     ///
     /// When a keyed delivery is settled and a later one of the same endpoint and record waits for
-    /// its turn in `owed`, that one becomes due at `now`.
-    async fn record(&self, now: Timestamp, batch: Vec<Write>) -> StoreResult<Vec<Recorded>>;
+    /// its turn in `owed`, that one becomes due at `now`. Settling one and parking another behind it
+    /// exclude each other, whoever does them: nothing is parked behind what is settled already.
+    async fn record(
+        &self,
+        life: &Life,
+        now: Timestamp,
+        batch: Vec<Write>,
+    ) -> StoreResult<Vec<Recorded>>;
 
     /// Leases owed deliveries that are due, per endpoint: urgent ones first, then by due time,
     /// then by `seq`. A keyed delivery is not leased while an earlier one of the same endpoint and
     /// record is owed; it then waits for its turn (its due time is cleared).
     ///
-    /// A lease that has expired counts as none. Each claim draws a new, larger token. Fewer than
+    /// Endpoints whose shard the life does not hold yield nothing. A lease that has expired counts
+    /// as none. Each claim draws a new, larger token. Fewer than
     /// were wanted may come although more are due, because a claim ends at
     /// [`watchfire_domain::limit::CLAIM_BYTES_MAX`] and looks at a bounded number of rows; the
     /// endpoint's `due_at` then says so.
     async fn claim(&self, claim: Claim) -> StoreResult<ClaimedBatch>;
 
-    /// Endpoints with owed deliveries and when there may be something to claim; ascending by key,
-    /// starting after `after`.
+    /// Endpoints of the shards with owed deliveries, and when there may be something to claim;
+    /// ascending by key, starting after `after`.
     async fn endpoints_owing(
         &self,
+        shards: ShardSet,
         after: Option<EndpointKey>,
         limit: usize,
     ) -> StoreResult<Vec<EndpointDue>>;
@@ -58,7 +72,8 @@ pub trait Ledger: Send + Sync {
     /// wait. Without a `seq`, [`OwedReason::Scheduled`] ones keep their time.
     ///
     /// A large backlog takes several transactions. If the caller's future is dropped in between,
-    /// the rest keeps its time; asking again is harmless.
+    /// the rest keeps its time; asking again is harmless. It leaves no arrival: whoever asks holds
+    /// the endpoint's shard.
     async fn hasten(
         &self,
         endpoint: EndpointKey,
@@ -67,19 +82,19 @@ pub trait Ledger: Send + Sync {
     ) -> StoreResult<()>;
 
     /// Says that every message of this node with `seq` at or below the mark is settled or owed.
-    /// The checkpoint never moves back. [`crate::StoreError::Fenced`] if the epoch is not its own
-    /// any more.
-    async fn move_checkpoint(&self, node: &NodeId, epoch: Epoch, seq: Seq) -> StoreResult<()>;
+    /// The checkpoint never moves back.
+    async fn move_checkpoint(&self, life: &Life, seq: Seq) -> StoreResult<()>;
 
-    /// The node's checkpoint; `Seq(0)` if it never had one.
-    async fn checkpoint(&self, node: &NodeId) -> StoreResult<Seq>;
+    /// The life's checkpoint; [`crate::StoreError::Fenced`] if it has ended.
+    async fn checkpoint(&self, life: &Life) -> StoreResult<Seq>;
 
-    /// Messages that `node` accepted above `after`, ascending, with those of their endpoints that
-    /// are neither settled nor owed. Messages without such endpoints are left out, but count
-    /// toward `limit` rows read; the second value is the `seq` to go on after, `None` at the end.
+    /// Messages that the life's node accepted above `after`, ascending, with those of their
+    /// endpoints that are neither settled nor owed. Messages without such endpoints are left out,
+    /// but count toward `limit` rows read; the second value is the `seq` to go on after, `None` at
+    /// the end. [`crate::StoreError::Fenced`] if the life has ended.
     async fn unfinished(
         &self,
-        node: &NodeId,
+        life: &Life,
         after: Seq,
         limit: usize,
     ) -> StoreResult<(Vec<Unfinished>, Option<Seq>)>;
@@ -97,6 +112,29 @@ pub struct NewMessage {
     pub matched: Vec<EndpointKey>,
     /// Stored in the same transaction, so that a retried request finds its answer.
     pub remember: Option<Remembered>,
+    /// Those of the matched that the appending life does not make itself: owed from the start. A
+    /// keyed one that would be due while an earlier one of its record is owed waits for its turn.
+    pub elsewhere: Vec<Elsewhere>,
+    /// Those of the matched that are the life's own and keep a record's order, on a store with
+    /// several nodes: one of them becomes owed, waiting for its turn, if an earlier one of its
+    /// record is owed. The life may not know of that one yet: another node accepted it.
+    pub in_turn: Vec<InTurn>,
+}
+
+/// A delivery of a new message that another node is to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub endpoint: EndpointKey,
+    pub record: Option<i64>,
+    pub due_at: Timestamp,
+    pub reason: OwedReason,
+}
+
+/// A delivery of a new message that must not overtake an earlier one of its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InTurn {
+    pub endpoint: EndpointKey,
+    pub record: i64,
 }
 
 /// The answer to an idempotent request.
@@ -115,7 +153,11 @@ pub struct Remembered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It stands at this place.
-    At(Seq),
+    At {
+        seq: Seq,
+        /// Those of [`NewMessage::in_turn`] that are owed, waiting for their turn.
+        parked: Vec<EndpointKey>,
+    },
     /// The application has another message with this `event_id`; nothing was stored.
     EventIdTaken(MessageId),
     /// A request with the same key was answered before; nothing was stored.
@@ -209,11 +251,16 @@ pub struct AttemptRecord {
     pub lag: Option<Duration>,
 }
 
-/// An endpoint's new health.
+/// An endpoint's new health, as an outcome made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthChange {
     pub endpoint: EndpointKey,
     pub health: Health,
+    /// The [`crate::StoredEndpoint::health_revision`] on which it was judged. If a person has set
+    /// the health since, it is left alone.
+    pub revision: i64,
+    /// What people are told about it.
+    pub notices: Vec<NewNotice>,
 }
 
 /// A delivery to put into `owed`.
@@ -235,7 +282,7 @@ pub enum OwedReason {
     Retry,
     /// An earlier message about the same record is not settled.
     Turn,
-    /// Memory was full.
+    /// Nobody could keep it in memory: that was full, its node ended, or it is another node's.
     Spilled,
     /// The endpoint's health or rate holds it.
     Held,
@@ -249,6 +296,8 @@ pub enum OwedReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
     Done,
+    /// Done but for the endpoint's health and what was to be said of it: a person has set it since.
+    HealthKept,
     /// The token is not the delivery's any more, or the application has no such message; the write
     /// was dropped.
     Stale,
@@ -257,7 +306,7 @@ pub enum Recorded {
 /// A request for leases.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    pub node: NodeId,
+    pub life: Life,
     pub now: Timestamp,
     pub lease_until: Timestamp,
     pub wanted: Vec<Wanted>,

@@ -13,7 +13,8 @@
 //! - [`Audit`]: who changed what, written together with the change.
 //! - [`Notices`]: what people are told, written together with what causes it.
 //! - [`Tasks`]: work on many deliveries in the background, step by step.
-//! - [`Nodes`]: who is running, hints that something changed, and clean-up.
+//! - [`Nodes`]: who is running, whose lease has ended, and clean-up.
+//! - [`Shards`]: which node makes the deliveries of which endpoints.
 //!
 //! # Invariant
 //!
@@ -43,6 +44,7 @@ mod nodes;
 mod notices;
 mod search;
 pub mod selection;
+mod shards;
 mod tasks;
 
 pub use activity::{
@@ -50,9 +52,9 @@ pub use activity::{
 };
 pub use audit::{Audit, AuditEntry, AuditFilter};
 pub use configuration::{
-    Application, ApplicationRef, ApplicationSettings, ApplyError, Change, Configuration, Conflict,
-    Endpoint, EndpointRef, EventTypeRecord, EventTypeSettings, Order, Range, StoredApplication,
-    StoredEndpoint,
+    Application, ApplicationRef, ApplicationSettings, ApplyError, Change, ChangeNumber, Changed,
+    Configuration, Conflict, Endpoint, EndpointRef, EventTypeRecord, EventTypeSettings, Logged,
+    Order, Range, StoredApplication, StoredEndpoint,
 };
 pub use credentials::{ApiKey, Credentials, StoredApiKey};
 pub use error::{StoreError, StoreResult};
@@ -62,16 +64,19 @@ pub use history::{
 };
 pub use keys::{AppKey, EndpointKey, FenceToken, NodeId, Seq};
 pub use ledger::{
-    Appended, AttemptRecord, Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, EndpointDue,
-    HealthChange, Ledger, NewMessage, NewOwed, OwedReason, Recorded, Remembered, Series, Standing,
-    StoredMessage, Unfinished, Wanted, Write,
+    Appended, AttemptRecord, Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, Elsewhere,
+    EndpointDue, HealthChange, InTurn, Ledger, NewMessage, NewOwed, OwedReason, Recorded,
+    Remembered, Series, Standing, StoredMessage, Unfinished, Wanted, Write,
 };
-pub use nodes::{Epoch, Hint, Nodes, PruneOrder, Pruned};
+pub use nodes::{
+    Beat, Epoch, Hint, Joined, Life, Load, Member, Members, Nodes, PruneOrder, Pruned,
+};
 pub use notices::{InboxLine, InboxPlace, NewNotice, Notices, Reading, Untold};
 pub use search::{
     DeliveryFilter, DeliveryPage, DeliveryPlace, FoundDeliveries, FoundDelivery, RecordHead,
     Search, status_after,
 };
+pub use shards::{Arrival, Shard, ShardSet, Shards};
 pub use tasks::{
     Advanced, Candidate, Candidates, Task, TaskArguments, TaskFailure, TaskFilter, TaskKind,
     TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
@@ -79,7 +84,17 @@ pub use tasks::{
 
 /// A whole database: what the engine and the API are handed.
 pub trait Store:
-    Ledger + Configuration + Credentials + History + Search + Activity + Audit + Notices + Tasks + Nodes
+    Ledger
+    + Configuration
+    + Credentials
+    + History
+    + Search
+    + Activity
+    + Audit
+    + Notices
+    + Tasks
+    + Nodes
+    + Shards
 {
 }
 
@@ -94,5 +109,6 @@ impl<T> Store for T where
         + Notices
         + Tasks
         + Nodes
+        + Shards
 {
 }

@@ -15,6 +15,7 @@ use crate::configuration::Range;
 use crate::history::{DeliveryStatus, Owed};
 use crate::keys::{AppKey, EndpointKey, Seq};
 use crate::ledger::{DeliveryRef, NewOwed, StoredMessage};
+use crate::nodes::Life;
 
 /// Background tasks. They are created with [`crate::Change::CreateTask`].
 #[async_trait]
@@ -47,7 +48,13 @@ pub trait Tasks: Send + Sync {
 
     /// Carries out a step and moves the task on, in one transaction. A write whose delivery has
     /// moved on since it was planned is left out.
-    async fn advance_task(&self, now: Timestamp, step: TaskStep) -> StoreResult<Advanced>;
+    /// [`crate::StoreError::Fenced`] if the life has ended.
+    async fn advance_task(
+        &self,
+        life: &Life,
+        now: Timestamp,
+        step: TaskStep,
+    ) -> StoreResult<Advanced>;
 
     /// Ends a running task. `None` if there is no such task; one that has ended stays as it is.
     async fn cancel_task(

@@ -98,6 +98,7 @@ fn blank(app: AppKey, id: EndpointId, now: watchfire_domain::time::Timestamp) ->
             sealed: Vec::new(),
         },
         health: Health::default(),
+        health_revision: 0,
     }
 }
 
@@ -217,7 +218,11 @@ pub async fn patch(
         if enables && new.stored.health.state() != State::Active {
             new.stored.health = new.stored.health.activate().next;
             let health = new.stored.health.clone();
-            changes.push(Change::SetHealth { key, health });
+            changes.push(Change::SetHealth {
+                key,
+                health,
+                revision: None,
+            });
         }
         match engine.apply(changes).await.map_err(Error::from) {
             Ok(()) => {

@@ -212,7 +212,11 @@ async fn change(
         }
         if decision.effect == Effect::Changed {
             let health = decision.next.clone();
-            changes.push(Change::SetHealth { key, health });
+            changes.push(Change::SetHealth {
+                key,
+                health,
+                revision: None,
+            });
             changes.extend(notices_of(engine, app, key, &decision));
         }
         endpoint.stored.health = decision.next;

@@ -23,8 +23,8 @@ use watchfire_domain::secret::SigningKey;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AppKey, Appended, Application, ApplicationRef, ApplicationSettings, AttemptFilter,
-    AttemptRecord, Change, DeliveryRef, DeliveryStatus, Endpoint, EndpointKey, EndpointRef,
-    NewMessage, NodeId, Order, Range, Seq, Series, Standing, Store, Write,
+    AttemptRecord, Beat, Change, DeliveryRef, DeliveryStatus, Endpoint, EndpointKey, EndpointRef,
+    Life, Load, NewMessage, NodeId, Order, Range, Seq, Series, Standing, Store, Write,
 };
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{Samples, SeededEntropy};
@@ -385,6 +385,18 @@ impl Harness {
             .seq
     }
 
+    /// A node that was there before.
+    async fn earlier_life(&self) -> Life {
+        let node = NodeId("before".to_owned());
+        let beat = Beat {
+            now: self.now(),
+            lease: Duration::from_hours(1),
+            version: String::new(),
+            load: Load::default(),
+        };
+        self.store.join(&node, beat).await.expect("joined").life
+    }
+
     /// Stores so many messages as if they had been accepted long ago, without sending them.
     pub(super) async fn store_old(
         &self,
@@ -408,13 +420,15 @@ impl Harness {
                 }),
                 matched: to.to_vec(),
                 remember: None,
+                elsewhere: Vec::new(),
+                in_turn: Vec::new(),
             }
         };
         let batch = std::iter::repeat_n((), count).map(message).collect();
-        let node = NodeId("before".to_owned());
-        let appended = self.store.append(&node, batch).await.expect("stored");
+        let life = self.earlier_life().await;
+        let appended = self.store.append(&life, batch).await.expect("stored");
         let seq = |appended| match appended {
-            Appended::At(seq) => seq,
+            Appended::At { seq, .. } => seq,
             Appended::EventIdTaken(_) | Appended::Repeated(_) => panic!("it is new"),
         };
         appended.into_iter().map(seq).collect()
@@ -460,7 +474,10 @@ impl Harness {
             }))
         };
         let writes = seqs.iter().map(write).collect();
-        let recorded = self.store.record(self.now(), writes).await;
+        let recorded = self
+            .store
+            .record(&self.earlier_life().await, self.now(), writes)
+            .await;
         recorded.expect("recorded");
         seqs
     }
@@ -504,6 +521,7 @@ impl Harness {
         let change = Change::SetHealth {
             key: endpoint,
             health: Health::default(),
+            revision: None,
         };
         self.engine.apply(vec![change]).await.expect("applied");
     }

@@ -11,7 +11,7 @@ use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::is_unwell;
 use watchfire_store::{
-    AppKey, Conflict, Endpoint, EndpointKey, EndpointRef, Range, StoredEndpoint,
+    AppKey, Conflict, Endpoint, EndpointKey, EndpointRef, Range, ShardSet, StoredEndpoint,
 };
 
 use super::{application, conflict_over, json_text, page};
@@ -19,8 +19,8 @@ use crate::fault::{FaultResult, Refusal};
 use crate::row::Columns;
 use crate::writer::Tx;
 
-const COLUMNS: &str =
-    "key, app, revision, id, uid, created_at, updated_at, settings, sealed, health";
+const COLUMNS: &str = "key, app, revision, id, uid, created_at, updated_at, settings, sealed, health, \
+     health_revision";
 
 pub(super) fn create(
     tx: &Tx<'_>,
@@ -106,36 +106,62 @@ pub(super) fn delete(tx: &Tx<'_>, key: EndpointKey, now: Timestamp) -> Result<()
     }
 }
 
-pub(super) fn set_health(tx: &Tx<'_>, key: EndpointKey, health: &Health) -> Result<(), Refusal> {
-    match write_health(tx, key, health)? {
-        0 => Err(Conflict::Missing.into()),
+pub(super) fn set_health(
+    tx: &Tx<'_>,
+    key: EndpointKey,
+    health: &Health,
+    revision: Option<i64>,
+) -> Result<(), Refusal> {
+    let changed = match revision {
+        Some(revision) => write_health(tx, key, health, revision)?,
+        None => set_health_by_hand(tx, key, health)?,
+    };
+    match changed {
+        0 => Err(changed_or_missing(tx, key)?.into()),
         _ => Ok(()),
     }
 }
 
-/// Stores the health of a live endpoint, and returns the number of rows that changed. The revision
-/// stays: it guards what people set.
-pub(crate) fn write_health(tx: &Tx<'_>, key: EndpointKey, health: &Health) -> FaultResult<usize> {
-    let sql = "UPDATE endpoint SET health = ?2, unwell = ?3 \
+fn set_health_by_hand(tx: &Tx<'_>, key: EndpointKey, health: &Health) -> FaultResult<usize> {
+    let sql = "UPDATE endpoint SET health = ?2, unwell = ?3, health_revision = health_revision + 1 \
          WHERE key = ?1 AND deleted_at IS NULL";
     tx.execute(sql, params![key.0, json_text(health)?, is_unwell(health)])
+}
+
+/// Stores the health of a live endpoint, unless a person has set it since `revision`, and returns
+/// the number of rows that changed. Neither revision rises.
+pub(crate) fn write_health(
+    tx: &Tx<'_>,
+    key: EndpointKey,
+    health: &Health,
+    revision: i64,
+) -> FaultResult<usize> {
+    let sql = "UPDATE endpoint SET health = ?2, unwell = ?3 \
+         WHERE key = ?1 AND health_revision = ?4 AND deleted_at IS NULL";
+    let unwell = is_unwell(health);
+    tx.execute(sql, params![key.0, json_text(health)?, unwell, revision])
 }
 
 /// Live endpoints that are not active.
 pub(super) fn unwell(
     connection: &Connection,
+    shards: ShardSet,
     after: Option<EndpointKey>,
     limit: usize,
 ) -> FaultResult<Vec<(EndpointKey, AppKey)>> {
     let sql = "SELECT key, app FROM endpoint \
-         WHERE key > ?1 AND unwell = 1 AND deleted_at IS NULL ORDER BY key LIMIT ?2";
+         WHERE key > ?1 AND unwell = 1 AND deleted_at IS NULL ORDER BY key";
     let after = after.map_or(i64::MIN, |key| key.0);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![after, limit])?;
+    let mut rows = statement.query([after])?;
     let mut unwell = Vec::new();
-    while let Some(row) = rows.next()? {
-        unwell.push((EndpointKey(row.get(0)?), AppKey(row.get(1)?)));
+    while unwell.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let key = EndpointKey(row.get(0)?);
+        if shards.has(key) {
+            unwell.push((key, AppKey(row.get(1)?)));
+        }
     }
     Ok(unwell)
 }
@@ -247,5 +273,6 @@ fn read(row: &Row<'_>) -> FaultResult<StoredEndpoint> {
             sealed: columns.get("sealed")?,
         },
         health: columns.json("health")?,
+        health_revision: columns.get("health_revision")?,
     })
 }

@@ -2,25 +2,30 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{Appended, NewMessage, NodeId, Remembered, StoreError};
+use watchfire_store::{
+    Appended, DeliveryRef, Elsewhere, EndpointKey, InTurn, Life, NewMessage, NewOwed, OwedReason,
+    Remembered, Seq, Series, StoreError,
+};
 
 use super::Tally;
 use crate::fault::FaultResult;
 use crate::message::{self, Inserted};
 use crate::nodes;
+use crate::owed::{self, Put};
+use crate::shards;
 use crate::writer::Tx;
 
 pub(super) fn append(
     tx: &mut Tx<'_>,
-    node: &NodeId,
+    life: &Life,
     batch: &[NewMessage],
 ) -> FaultResult<Vec<Appended>> {
-    let node = nodes::key_of(tx, node)?;
+    let node = nodes::key_of(tx.connection(), life)?;
     let mut tally = Tally::default();
     let mut appended = Vec::with_capacity(batch.len());
     for new in batch {
-        let one = append_one(tx, node, new)?;
-        if let Appended::At(_) = one {
+        let one = append_one(tx, node, new, &mut tally)?;
+        if let Appended::At { .. } = one {
             tally.accepted(new.app, new.message.accepted_at);
         }
         appended.push(one);
@@ -29,7 +34,12 @@ pub(super) fn append(
     Ok(appended)
 }
 
-fn append_one(tx: &mut Tx<'_>, node: i64, new: &NewMessage) -> FaultResult<Appended> {
+fn append_one(
+    tx: &mut Tx<'_>,
+    node: i64,
+    new: &NewMessage,
+    tally: &mut Tally,
+) -> FaultResult<Appended> {
     let accepted_at = new.message.accepted_at;
     if let Some(remember) = &new.remember
         && let Some(answered) = remembered(tx.connection(), &remember.key, accepted_at)?
@@ -43,7 +53,53 @@ fn append_one(tx: &mut Tx<'_>, node: i64, new: &NewMessage) -> FaultResult<Appen
     if let Some(new) = &new.remember {
         remember(tx, new)?;
     }
-    Ok(Appended::At(seq))
+    let parked = owe(tx, (node, seq), new, tally)?;
+    Ok(Appended::At { seq, parked })
+}
+
+/// Writes what is owed from the start, and returns which of the life's own had to be parked.
+fn owe(
+    tx: &Tx<'_>,
+    (node, seq): (i64, Seq),
+    new: &NewMessage,
+    tally: &mut Tally,
+) -> FaultResult<Vec<EndpointKey>> {
+    let owed = |endpoint, record, due_at, reason| NewOwed {
+        delivery: DeliveryRef {
+            app: new.app,
+            endpoint,
+            seq,
+        },
+        due_at,
+        reason,
+        series: Series::START,
+        urgency: new.message.urgency,
+        record,
+    };
+    for Elsewhere {
+        endpoint,
+        record,
+        due_at,
+        reason,
+    } in &new.elsewhere
+    {
+        let owed = owed(*endpoint, *record, Some(*due_at), *reason);
+        if owed::put(tx, &owed, new.message.accepted_at)? == Put::Inserted {
+            tally.owed(*endpoint, 1);
+        }
+        shards::tell_holder(tx, node, owed.delivery)?;
+    }
+    let mut parked = Vec::new();
+    for InTurn { endpoint, record } in &new.in_turn {
+        if owed::is_blocked(tx, *endpoint, *record, seq)? {
+            let owed = owed(*endpoint, Some(*record), None, OwedReason::Turn);
+            if owed::put(tx, &owed, new.message.accepted_at)? == Put::Inserted {
+                tally.owed(*endpoint, 1);
+            }
+            parked.push(*endpoint);
+        }
+    }
+    Ok(parked)
 }
 
 fn taken(tx: &Tx<'_>, new: &NewMessage) -> FaultResult<Appended> {

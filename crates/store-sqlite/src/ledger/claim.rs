@@ -9,13 +9,13 @@ use watchfire_domain::message::{Message, Urgency};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AppKey, Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, EndpointDue, EndpointKey,
-    FenceToken, OwedReason, Seq, Series, StoreError, StoredMessage, Wanted,
+    FenceToken, OwedReason, Seq, Series, ShardSet, StoreError, StoredMessage, Wanted,
 };
 
 use crate::fault::{Fault, FaultResult};
 use crate::row::Columns;
 use crate::writer::Tx;
-use crate::{message, nodes, owed};
+use crate::{message, nodes, owed, shards};
 use watchfire_store::encoding::Code;
 
 /// Rows looked at for one endpoint and urgency, for each one wanted: blocked ones are parked on
@@ -26,18 +26,22 @@ pub(super) fn claim(tx: &Tx<'_>, claim: &Claim) -> FaultResult<ClaimedBatch> {
     let mut claiming = Claiming {
         tx,
         claim,
-        node: nodes::key_of(tx, &claim.node)?,
+        node: nodes::key_of(tx.connection(), &claim.life)?,
         token: None,
         messages: HashMap::new(),
         payload_bytes: 0,
         deliveries: Vec::new(),
     };
+    let mut held = Vec::with_capacity(claim.wanted.len());
     for wanted in &claim.wanted {
-        claiming.endpoint(*wanted)?;
+        if shards::holds(tx.connection(), claiming.node, wanted.endpoint)? {
+            claiming.endpoint(*wanted)?;
+            held.push(wanted);
+        }
     }
     let deliveries = claiming.deliveries;
     let mut endpoints = BTreeMap::new();
-    for wanted in &claim.wanted {
+    for wanted in held {
         if let Some(due) = due_of(tx.connection(), wanted.endpoint)? {
             endpoints.insert(wanted.endpoint, due);
         }
@@ -228,6 +232,7 @@ fn due_of(connection: &Connection, endpoint: EndpointKey) -> FaultResult<Option<
 /// Steps from endpoint to endpoint on the index, over all deliveries in between.
 pub(super) fn endpoints_owing(
     connection: &Connection,
+    shards: ShardSet,
     after: Option<EndpointKey>,
     limit: usize,
 ) -> FaultResult<Vec<EndpointDue>> {
@@ -239,7 +244,9 @@ pub(super) fn endpoints_owing(
         let found: Option<i64> = next.query_row([last], |row| row.get(0)).optional()?;
         let Some(found) = found else { break };
         last = found;
-        owing.extend(due_of(connection, EndpointKey(found))?);
+        if shards.has(EndpointKey(found)) {
+            owing.extend(due_of(connection, EndpointKey(found))?);
+        }
     }
     Ok(owing)
 }

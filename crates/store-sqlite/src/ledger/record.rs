@@ -4,8 +4,8 @@ use watchfire_domain::attempt::AfterAttempt;
 use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, AttemptRecord, DeliveryRef, FenceToken, HealthChange, NewOwed, OwedReason, Recorded,
-    Seq, Standing, Write,
+    AppKey, AttemptRecord, DeliveryRef, FenceToken, HealthChange, Life, NewOwed, OwedReason,
+    Recorded, Seq, Standing, Write,
 };
 
 use super::Tally;
@@ -13,13 +13,21 @@ use crate::attempt::{self, Inserted};
 use crate::configuration;
 use crate::fault::FaultResult;
 use crate::message;
+use crate::nodes;
 use crate::notices;
 use crate::owed::{self, Fenced, Put};
+use crate::shards;
 use crate::writer::Tx;
 
-pub(super) fn record(tx: &Tx<'_>, now: Timestamp, batch: &[Write]) -> FaultResult<Vec<Recorded>> {
+pub(super) fn record(
+    tx: &Tx<'_>,
+    life: &Life,
+    now: Timestamp,
+    batch: &[Write],
+) -> FaultResult<Vec<Recorded>> {
     let mut recording = Recording {
         tx,
+        node: nodes::key_of(tx.connection(), life)?,
         now,
         tally: Tally::default(),
         last: None,
@@ -32,6 +40,8 @@ pub(super) fn record(tx: &Tx<'_>, now: Timestamp, batch: &[Write]) -> FaultResul
 
 struct Recording<'t, 'c> {
     tx: &'t Tx<'c>,
+    /// The life that writes.
+    node: i64,
     now: Timestamp,
     tally: Tally,
     /// The message looked up last.
@@ -113,20 +123,35 @@ impl Recording<'_, '_> {
 
     /// What goes with an attempt: the endpoint's health, and what people are told.
     fn finish(&self, record: &AttemptRecord) -> FaultResult<Recorded> {
-        if let Some(HealthChange { endpoint, health }) = &record.health {
-            configuration::write_health(self.tx, *endpoint, health)?;
-        }
         for notice in &record.notices {
+            notices::write(self.tx, notice)?;
+        }
+        let Some(change) = &record.health else {
+            return Ok(Recorded::Done);
+        };
+        let HealthChange {
+            endpoint,
+            health,
+            revision,
+            notices,
+        } = change;
+        if configuration::write_health(self.tx, *endpoint, health, *revision)? == 0 {
+            return Ok(Recorded::HealthKept);
+        }
+        for notice in notices {
             notices::write(self.tx, notice)?;
         }
         Ok(Recorded::Done)
     }
 
     fn spill(&mut self, owed: &NewOwed) -> FaultResult<Recorded> {
-        Ok(match self.put(owed)? {
-            Put::Inserted | Put::Merged => Recorded::Done,
-            Put::Missing => Recorded::Stale,
-        })
+        if self.put(owed)? == Put::Missing {
+            return Ok(Recorded::Stale);
+        }
+        if owed.due_at.is_some() {
+            shards::tell_holder(self.tx, self.node, owed.delivery)?;
+        }
+        Ok(Recorded::Done)
     }
 
     fn put(&mut self, owed: &NewOwed) -> FaultResult<Put> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, params};
-use watchfire_store::{EndpointKey, NodeId, Seq, Unfinished};
+use watchfire_store::{EndpointKey, Life, Seq, Unfinished};
 
 use crate::fault::FaultResult;
 use crate::message;
@@ -12,13 +12,11 @@ use crate::row::Columns;
 
 pub(super) fn unfinished(
     connection: &Connection,
-    node: &NodeId,
+    life: &Life,
     after: Seq,
     limit: usize,
 ) -> FaultResult<(Vec<Unfinished>, Option<Seq>)> {
-    let Some(node) = nodes::find(connection, node)? else {
-        return Ok((Vec::new(), None));
-    };
+    let node = nodes::key_of(connection, life)?;
     let places = places_after(connection, after, limit)?;
     let next = if places.len() < limit {
         None

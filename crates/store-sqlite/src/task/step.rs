@@ -7,7 +7,8 @@ use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{StateCells, count_cell};
 use watchfire_store::{
-    Advanced, AttemptRecord, DeliveryRef, NewOwed, Series, Standing, Task, TaskStep, TaskWrite,
+    Advanced, AttemptRecord, DeliveryRef, Life, NewOwed, Series, Standing, Task, TaskStep,
+    TaskWrite,
 };
 
 use super::candidates::standing_of;
@@ -15,15 +16,24 @@ use crate::attempt;
 use crate::fault::FaultResult;
 use crate::ledger::Tally;
 use crate::message;
+use crate::nodes;
 use crate::owed::{self, Put, Removed};
+use crate::shards;
 use crate::writer::Tx;
 
-pub(super) fn carry_out(tx: &Tx<'_>, now: Timestamp, step: &TaskStep) -> FaultResult<Advanced> {
+pub(super) fn carry_out(
+    tx: &Tx<'_>,
+    life: &Life,
+    now: Timestamp,
+    step: &TaskStep,
+) -> FaultResult<Advanced> {
+    let node = nodes::key_of(tx.connection(), life)?;
     if !stands_as_read(tx, &step.task)? {
         return Ok(Advanced::Stale);
     }
     let mut doing = Doing {
         tx,
+        node,
         now,
         task: &step.task,
         tally: Tally::default(),
@@ -74,6 +84,8 @@ fn bytes_of(id: Option<MessageId>) -> Option<[u8; 20]> {
 
 struct Doing<'t, 'c> {
     tx: &'t Tx<'c>,
+    /// The life that writes.
+    node: i64,
     now: Timestamp,
     task: &'t Task,
     tally: Tally,
@@ -107,6 +119,7 @@ impl Doing<'_, '_> {
             return Ok(false);
         }
         self.tally.owed(endpoint, 1);
+        shards::tell_holder(self.tx, self.node, owed.delivery)?;
         Ok(true)
     }
 
@@ -138,6 +151,7 @@ impl Doing<'_, '_> {
         self.tally.owed(endpoint, -1);
         if let Some(record) = record {
             owed::wake_next(self.tx, endpoint, record, self.now)?;
+            shards::tell_holder(self.tx, self.node, delivery)?;
         }
         Ok(true)
     }

@@ -122,7 +122,7 @@ pub async fn the_second_of_two_equal_event_ids_in_a_batch_conflicts(store: Arc<d
     let batch = vec![with_event_id(&world, "e"), with_event_id(&world, "e")];
     let first = batch[0].message.id;
     let appended = world.append(batch).await;
-    assert!(matches!(appended[0], Appended::At(_)), "{appended:?}");
+    assert!(matches!(appended[0], Appended::At { .. }), "{appended:?}");
     assert_eq!(appended[1], Appended::EventIdTaken(first));
 }
 
@@ -169,7 +169,7 @@ pub async fn a_key_remembered_in_the_same_batch_repeats_it(store: Arc<dyn Store>
         with_answer(&world, answer(1, "second")),
     ];
     let appended = world.append(batch).await;
-    assert!(matches!(appended[0], Appended::At(_)), "{appended:?}");
+    assert!(matches!(appended[0], Appended::At { .. }), "{appended:?}");
     assert_eq!(appended[1], Appended::Repeated(answer(1, "first")));
 }
 

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use watchfire_domain::limit;
 use watchfire_domain::message::Urgency;
 
-use super::world::{LEASE, World, at};
+use super::world::{LEASE, World, at, live};
 use crate::{
-    Claim, ClaimedBatch, DeliveryStatus, EndpointDue, EndpointKey, NewOwed, NodeId, OwedReason,
-    Recorded, Seq, Store, Wanted, Write,
+    Claim, ClaimedBatch, DeliveryStatus, EndpointDue, EndpointKey, NewOwed, OwedReason, Recorded,
+    Seq, ShardSet, Store, Wanted, Write,
 };
 
 fn places(batch: &ClaimedBatch) -> Vec<Seq> {
@@ -229,7 +229,7 @@ pub async fn a_claim_says_what_is_still_owed(store: Arc<dyn Store>) {
     owing(&world, 1, 50).await;
     let claim = async |limit, now| {
         let claim = Claim {
-            node: world.node.clone(),
+            life: world.life.clone(),
             now,
             lease_until: now + LEASE,
             wanted: [endpoint, idle]
@@ -283,7 +283,10 @@ pub async fn endpoints_that_owe_are_listed_by_key(store: Arc<dyn Store>) {
             .await;
     }
     let list = async |after, limit| {
-        let owing = world.store.endpoints_owing(after, limit).await;
+        let owing = world
+            .store
+            .endpoints_owing(ShardSet::ALL, after, limit)
+            .await;
         let owing = owing.expect("read them").into_iter();
         owing
             .map(|due| (due.endpoint, due.due_at))
@@ -380,31 +383,30 @@ pub async fn a_large_backlog_is_hastened_whole(store: Arc<dyn Store>) {
     }
 }
 
-pub async fn joining_again_ends_the_nodes_own_leases(store: Arc<dyn Store>) {
+pub async fn joining_again_ends_the_nodes_own_claims(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let endpoint = world.endpoints[0];
+    owing(&world, 1, 0).await;
+    let before = world.claim_one(endpoint, at(0)).await;
+    let again = World {
+        life: live(&world.store, "one", LEASE).await,
+        ..world
+    };
+    let record = again.leased(&before, again.delivered());
+    assert_eq!(again.record_attempt(at(1), record).await, Recorded::Stale);
+    let claimed = again.claim_one(endpoint, at(1)).await;
+    assert_eq!(claimed.delivery, before.delivery);
+}
+
+pub async fn an_endpoint_of_another_node_yields_nothing(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 1).await;
     let endpoint = world.endpoints[0];
     owing(&world, 2, 0).await;
-    let own = world.claim(endpoint, 1, at(0)).await.deliveries.remove(0);
-    let two = NodeId("two".to_owned());
-    world.store.join(&two, at(0)).await.expect("join");
-    let claim = Claim {
-        node: two,
-        now: at(0),
-        lease_until: at(0) + LEASE,
-        wanted: vec![Wanted { endpoint, limit: 1 }],
+    let two = World {
+        life: live(&world.store, "two", LEASE).await,
+        ..world.clone()
     };
-    let others = world
-        .store
-        .claim(claim)
-        .await
-        .expect("claim")
-        .deliveries
-        .remove(0);
-    world.store.join(&world.node, at(1)).await.expect("join");
-    let record = world.leased(&own, world.delivered());
-    assert_eq!(world.record_attempt(at(1), record).await, Recorded::Stale);
-    let again = world.claim_one(endpoint, at(1)).await;
-    assert_eq!(again.delivery, own.delivery);
-    let record = world.leased(&others, world.delivered());
-    assert_eq!(world.record_attempt(at(1), record).await, Recorded::Done);
+    let batch = two.claim(endpoint, 2, at(0)).await;
+    assert!(batch.deliveries.is_empty() && batch.endpoints.is_empty());
+    assert_eq!(world.claim(endpoint, 2, at(0)).await.deliveries.len(), 2);
 }

@@ -11,7 +11,7 @@ use super::configuration::{check_pages, conflict};
 use super::world::{World, at, name};
 use crate::{ApiKey, Change, Conflict, Order, Range, Store, StoredApiKey};
 
-fn key_of(world: &World, application: Option<ApplicationId>) -> ApiKey {
+pub(super) fn key_of(world: &World, application: Option<ApplicationId>) -> ApiKey {
     ApiKey {
         id: KeyId::new(at(0), &*world.chance),
         org: world.org.clone(),

@@ -9,7 +9,7 @@ use watchfire_domain::limit;
 
 use super::configuration::{application, check_pages, conflict, create, endpoint};
 use super::world::{World, at, name};
-use crate::{Change, Conflict, Endpoint, EndpointKey, EndpointRef, Order, Range, Store};
+use crate::{Change, Conflict, Endpoint, EndpointKey, EndpointRef, Order, Range, ShardSet, Store};
 
 pub async fn an_endpoint_is_kept_as_it_was_given(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 0).await;
@@ -118,6 +118,7 @@ pub async fn an_update_of_an_endpoint_leaves_its_health(store: Arc<dyn Store>) {
     let set = Change::SetHealth {
         key,
         health: health.clone(),
+        revision: None,
     };
     let mut changed = before.endpoint.clone();
     changed.settings.url = String::from("https://example.com/other");
@@ -157,12 +158,19 @@ fn disabled() -> Health {
 
 pub async fn endpoints_that_are_not_active_are_listed(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 4).await;
-    let set = |key, health| Change::SetHealth { key, health };
+    let set = |key, health| Change::SetHealth {
+        key,
+        health,
+        revision: None,
+    };
     let keys = &world.endpoints;
     let changes = keys[..3].iter().map(|key| set(*key, disabled())).collect();
     world.store.apply(changes).await.expect("apply");
     let unwell = async |after, limit| {
-        let unwell = world.store.endpoints_unwell(after, limit).await;
+        let unwell = world
+            .store
+            .endpoints_unwell(ShardSet::ALL, after, limit)
+            .await;
         let unwell = unwell.expect("read them").into_iter();
         unwell
             .map(|(key, app)| {

@@ -10,7 +10,7 @@ use watchfire_domain::outcome::Outcome;
 use super::world::{World, at, name, settled};
 use crate::{
     ApplicationRef, Change, DeliveryStatus, MessageFilter, MessageRef, Order, PruneOrder, Range,
-    Remembered, Seq, Store, StoredMessage,
+    Remembered, Seq, ShardSet, Store, StoredMessage,
 };
 
 const DAY: u64 = 86_400;
@@ -248,7 +248,7 @@ pub async fn a_deleted_application_loses_all_it_had(store: Arc<dyn Store>) {
     assert_eq!(unfinished.len(), 3, "the other application's");
     let owing = world
         .store
-        .endpoints_owing(None, 9)
+        .endpoints_owing(ShardSet::ALL, None, 9)
         .await
         .expect("read them");
     assert!(owing.is_empty(), "{owing:?}");

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::world::{LEASE, World, at, name, place};
-use crate::{Appended, Claim, NodeId, Recorded, Seq, Store, Wanted, Write};
+use crate::{Appended, Claim, Recorded, Seq, Store, Wanted, Write};
 
 const TASKS: usize = 8;
 
 /// Runs a number of tasks at once and gathers what they return.
-async fn at_once<T, F>(tasks: impl Iterator<Item = F>) -> Vec<T>
+pub(super) async fn at_once<T, F>(tasks: impl Iterator<Item = F>) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -49,7 +49,7 @@ pub async fn one_of_many_equal_event_ids_wins(store: Arc<dyn Store>) {
         async move { world.append(vec![new]).await.remove(0) }
     });
     let appended = at_once(tasks).await;
-    let wins = |appended: &&Appended| matches!(appended, Appended::At(_));
+    let wins = |appended: &&Appended| matches!(appended, Appended::At { .. });
     assert_eq!(appended.iter().filter(wins).count(), 1, "{appended:?}");
 }
 
@@ -61,13 +61,13 @@ pub async fn no_delivery_is_leased_twice(store: Arc<dyn Store>) {
     world
         .record(at(0), seqs.iter().copied().map(spill).collect())
         .await;
-    let tasks = (0..TASKS).map(|n| {
+    let tasks = (0..TASKS).map(|_| {
         let world = world.clone();
         async move {
             let mut leased = Vec::new();
             for _ in 0..10 {
                 let claim = Claim {
-                    node: NodeId(format!("node {n}")),
+                    life: world.life.clone(),
                     now: at(0),
                     lease_until: at(0) + LEASE,
                     wanted: vec![Wanted { endpoint, limit: 5 }],

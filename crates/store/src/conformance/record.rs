@@ -11,7 +11,7 @@ use watchfire_domain::outcome::{Cause, Outcome, Phase, SkipReason, Verdict};
 use super::world::{World, at, settled};
 use crate::{
     AttemptRecord, DeliveryRef, DeliveryStatus, EndpointKey, HealthChange, OwedReason, Recorded,
-    Seq, Series, Store, Write,
+    Seq, Series, ShardSet, Store, Write,
 };
 
 pub async fn a_delivery_that_succeeds_at_once_is_settled(store: Arc<dyn Store>) {
@@ -223,6 +223,8 @@ pub async fn health_changes_together_with_the_attempt(store: Arc<dyn Store>) {
     let seq = world.accept(world.message()).await;
     let record = AttemptRecord {
         health: Some(HealthChange {
+            revision: 0,
+            notices: Vec::new(),
             endpoint,
             health: gone_health(),
         }),
@@ -230,7 +232,7 @@ pub async fn health_changes_together_with_the_attempt(store: Arc<dyn Store>) {
     };
     world.record_attempt(at(0), record).await;
     assert_eq!(health(&world).await, gone_health());
-    let unwell = world.store.endpoints_unwell(None, 10).await;
+    let unwell = world.store.endpoints_unwell(ShardSet::ALL, None, 10).await;
     assert_eq!(unwell.expect("read them"), [(endpoint, world.app)]);
 }
 
@@ -245,6 +247,8 @@ pub async fn a_stale_write_changes_no_health(store: Arc<dyn Store>) {
     claimed.token.0 += 1;
     let record = AttemptRecord {
         health: Some(HealthChange {
+            revision: 0,
+            notices: Vec::new(),
             endpoint,
             health: gone_health(),
         }),

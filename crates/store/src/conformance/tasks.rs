@@ -66,7 +66,7 @@ pub(super) fn last_step(task: &Task, writes: Vec<TaskWrite>) -> TaskStep {
 }
 
 pub(super) async fn advance(world: &World, step: TaskStep) -> Advanced {
-    let advanced = world.store.advance_task(at(60), step).await;
+    let advanced = world.store.advance_task(&world.life, at(60), step).await;
     advanced.expect("carry it out")
 }
 

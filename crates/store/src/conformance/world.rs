@@ -11,15 +11,16 @@ use watchfire_domain::endpoint::{Identity, Settings};
 use watchfire_domain::id::{
     ApplicationId, AttemptId, EndpointId, Ksuid, MessageId, OrganizationId,
 };
+use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, Urgency};
 use watchfire_domain::outcome::Outcome;
 use watchfire_domain::time::Timestamp;
 
 use crate::{
-    AppKey, Appended, Application, ApplicationRef, ApplicationSettings, AttemptRecord, Change,
-    Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, DeliveryStatus, Endpoint, EndpointKey,
-    EndpointRef, Epoch, FenceToken, NewMessage, NewOwed, NodeId, OwedReason, Recorded, Seq, Series,
-    Standing, Store, Wanted, Write,
+    AppKey, Appended, Application, ApplicationRef, ApplicationSettings, AttemptRecord, Beat,
+    Change, Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, DeliveryStatus, Endpoint,
+    EndpointKey, EndpointRef, FenceToken, Life, Load, NewMessage, NewOwed, NodeId, OwedReason,
+    Recorded, Seq, Series, Standing, Store, Wanted, Write,
 };
 
 /// Leases of [`World::claim`] last this long.
@@ -68,8 +69,7 @@ impl Entropy for Chance {
 pub struct World {
     pub store: Arc<dyn Store>,
     pub chance: Arc<Chance>,
-    pub node: NodeId,
-    pub epoch: Epoch,
+    pub life: Life,
     pub org: OrganizationId,
     pub app: AppKey,
     pub app_id: ApplicationId,
@@ -84,14 +84,14 @@ impl World {
 
     /// The same with other chance: a second world in one store needs other ids.
     pub async fn seeded(store: Arc<dyn Store>, count: usize, seed: u64) -> Self {
-        let node = NodeId("one".to_owned());
-        let epoch = store.join(&node, at(0)).await.expect("join");
+        let life = live(&store, "one", Duration::from_hours(1)).await;
+        let taken = store.take_shards(&life, limit::SHARDS).await;
+        taken.expect("take what is free");
         let chance = Arc::new(Chance::seeded(seed));
         let nowhere = Self {
             store,
             chance,
-            node,
-            epoch,
+            life,
             org: name("org_one"),
             app: AppKey(0),
             app_id: ApplicationId::from_ksuid(Ksuid::MIN),
@@ -182,6 +182,8 @@ impl World {
             }),
             matched: self.endpoints.clone(),
             remember: None,
+            elsewhere: Vec::new(),
+            in_turn: Vec::new(),
         }
     }
 
@@ -193,13 +195,13 @@ impl World {
     }
 
     pub async fn append(&self, batch: Vec<NewMessage>) -> Vec<Appended> {
-        self.store.append(&self.node, batch).await.expect("append")
+        self.store.append(&self.life, batch).await.expect("append")
     }
 
     /// Appends a message that must not meet a conflict.
     pub async fn accept(&self, new: NewMessage) -> Seq {
         match self.append(vec![new]).await[..] {
-            [Appended::At(seq)] => seq,
+            [Appended::At { seq, .. }] => seq,
             ref other => panic!("expected a place, got {other:?}"),
         }
     }
@@ -260,7 +262,10 @@ impl World {
     }
 
     pub async fn record(&self, now: Timestamp, batch: Vec<Write>) -> Vec<Recorded> {
-        self.store.record(now, batch).await.expect("record")
+        self.store
+            .record(&self.life, now, batch)
+            .await
+            .expect("record")
     }
 
     pub async fn record_attempt(&self, now: Timestamp, record: AttemptRecord) -> Recorded {
@@ -271,6 +276,15 @@ impl World {
     /// Settles a fresh delivery as delivered.
     pub async fn deliver(&self, endpoint: EndpointKey, seq: Seq) {
         let record = self.fresh(endpoint, seq, self.delivered());
+        assert_eq!(self.record_attempt(at(0), record).await, Recorded::Done);
+    }
+
+    /// Settles a fresh delivery of a record as delivered.
+    pub async fn deliver_keyed(&self, endpoint: EndpointKey, seq: Seq, key: i64) {
+        let record = AttemptRecord {
+            record: Some(key),
+            ..self.fresh(endpoint, seq, self.delivered())
+        };
         assert_eq!(self.record_attempt(at(0), record).await, Recorded::Done);
     }
 
@@ -306,7 +320,7 @@ impl World {
 
     pub async fn claim(&self, endpoint: EndpointKey, limit: usize, now: Timestamp) -> ClaimedBatch {
         let claim = Claim {
-            node: self.node.clone(),
+            life: self.life.clone(),
             now,
             lease_until: now + LEASE,
             wanted: vec![Wanted { endpoint, limit }],
@@ -366,13 +380,28 @@ impl World {
 
     /// The endpoints a restart would take up again, by message.
     pub async fn unfinished(&self) -> Vec<(Seq, Vec<EndpointKey>)> {
-        let read = self.store.unfinished(&self.node, Seq(0), 10_000).await;
+        let read = self.store.unfinished(&self.life, Seq(0), 10_000).await;
         let (unfinished, next) = read.expect("read it");
         assert_eq!(next, None, "it fits into one page");
         unfinished
             .into_iter()
             .map(|message| (message.stored.seq, message.endpoints))
             .collect()
+    }
+}
+
+/// Joins a node whose lease ends after so long.
+pub async fn live(store: &Arc<dyn Store>, node: &str, lease: Duration) -> Life {
+    let joined = store.join(&NodeId(node.to_owned()), beat(lease)).await;
+    joined.expect("join").life
+}
+
+pub fn beat(lease: Duration) -> Beat {
+    Beat {
+        now: at(0),
+        lease,
+        version: "1.2.3".to_owned(),
+        load: Load::default(),
     }
 }
 
@@ -389,7 +418,7 @@ fn refusal() -> Outcome {
 
 pub fn place(appended: Appended) -> Seq {
     match appended {
-        Appended::At(seq) => seq,
+        Appended::At { seq, .. } => seq,
         other @ (Appended::EventIdTaken(_) | Appended::Repeated(_)) => {
             panic!("expected a place, got {other:?}")
         }
