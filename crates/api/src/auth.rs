@@ -12,7 +12,7 @@ mod permission;
 mod tokens;
 
 pub(crate) use permission::{
-    App, Operational, Org, OrgApp, OrgFor, ReadAll, Sender, application_ref,
+    App, By, Operational, Org, OrgApp, OrgFor, ReadAll, Sender, application_ref,
 };
 pub use tokens::{DEFAULT_ORGANIZATION, Tokens};
 
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, header};
 use parking_lot::Mutex;
 use ring::digest::{SHA256, digest};
+use watchfire_domain::audit::Actor;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::{Scope, Scopes};
 use watchfire_domain::time::Timestamp;
@@ -33,6 +34,8 @@ use crate::error::{ApiError, ApiResult, Code};
 /// Who is calling.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
+    /// As the audit log names them.
+    pub(crate) actor: Arc<Actor>,
     pub(crate) org: OrganizationId,
     pub(crate) reach: Reach,
     pub(crate) scopes: Scopes,
@@ -109,6 +112,10 @@ impl Caller {
 impl From<&ApiKey> for Caller {
     fn from(key: &ApiKey) -> Self {
         Self {
+            actor: Arc::new(Actor::Key {
+                id: key.id,
+                name: key.name.clone(),
+            }),
             org: key.org.clone(),
             reach: key.application.map_or(Reach::Everything, Reach::Only),
             scopes: key.scopes,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ring::hmac;
+use watchfire_domain::audit::Actor;
 use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::Engine;
@@ -21,10 +22,12 @@ pub struct ApiConfig {
 
 /// What all routes share; cheap to clone.
 #[derive(Clone)]
-pub struct ApiState(Arc<Inner>);
+pub struct ApiState {
+    engine: Engine,
+    shared: Arc<Inner>,
+}
 
 struct Inner {
-    engine: Engine,
     authenticator: Authenticator,
     public_url: Option<String>,
     /// Tells two credentials apart without telling what they are.
@@ -33,32 +36,40 @@ struct Inner {
 
 impl ApiState {
     pub fn new(engine: Engine, config: ApiConfig) -> Self {
-        Self(Arc::new(Inner {
-            engine,
+        let shared = Arc::new(Inner {
             authenticator: Authenticator::new(Tokens::new(&config.jwt_secret)),
             public_url: config.public_url,
             fingerprints: fingerprint_key(&config.jwt_secret),
-        }))
+        });
+        Self { engine, shared }
+    }
+
+    /// The same, with an engine that acts for somebody.
+    pub(crate) fn acting_for(&self, actor: Arc<Actor>) -> Self {
+        Self {
+            engine: self.engine.by(actor),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.0.engine
+        &self.engine
     }
 
     pub(crate) fn authenticator(&self) -> &Authenticator {
-        &self.0.authenticator
+        &self.shared.authenticator
     }
 
     pub(crate) fn public_url(&self) -> Option<&str> {
-        self.0.public_url.as_deref()
+        self.shared.public_url.as_deref()
     }
 
     pub(crate) fn fingerprints(&self) -> &hmac::Key {
-        &self.0.fingerprints
+        &self.shared.fingerprints
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.0.engine.clock().now()
+        self.engine.clock().now()
     }
 }
 

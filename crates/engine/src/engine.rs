@@ -9,6 +9,7 @@ use watchfire_contracts::Catalog as Contracts;
 use watchfire_contracts::render::SignatureHeaders;
 use watchfire_deliver::{Policy, Transport, UrlFault};
 use watchfire_domain::ambient::{Clock, Entropy};
+use watchfire_domain::audit::Actor;
 use watchfire_domain::id::OrganizationId;
 use watchfire_domain::limit;
 use watchfire_store::{
@@ -67,6 +68,8 @@ pub enum StartError {
 pub struct Engine {
     inner: Arc<Inner>,
     tasks: Arc<tokio::sync::Mutex<JoinSet<()>>>,
+    /// On whose behalf its holder acts.
+    actor: Arc<Actor>,
 }
 
 impl Engine {
@@ -100,12 +103,27 @@ impl Engine {
         let engine = Self {
             inner,
             tasks: Arc::new(tokio::sync::Mutex::new(tasks)),
+            actor: Arc::default(),
         };
         if let Err(error) = service::event_types::follow_contracts(&engine).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "event types do not follow their contracts");
         }
         Ok(engine)
+    }
+
+    /// A handle to the same engine that acts for somebody: the services note what is changed
+    /// through it in their name.
+    #[must_use]
+    pub fn by(&self, actor: impl Into<Arc<Actor>>) -> Self {
+        Self {
+            actor: actor.into(),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

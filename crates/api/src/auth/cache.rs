@@ -61,6 +61,7 @@ mod tests {
 
     fn caller() -> Arc<Caller> {
         Arc::new(Caller {
+            actor: Arc::default(),
             org: "org_x".parse().expect("valid"),
             reach: Reach::Everything,
             scopes: Scopes::NONE,

@@ -63,19 +63,40 @@ impl ReadAll {
     }
 }
 
+/// The state whose engine acts for the caller: what is changed through it is noted in their name.
+/// A permission stands beside it; this is none.
+pub(crate) struct By(pub(crate) ApiState);
+
+impl FromRequestParts<ApiState> for By {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let caller = known(parts, state).await?;
+        Ok(Self(state.acting_for(Arc::clone(&caller.actor))))
+    }
+}
+
+/// Whom the credential belongs to; looked up once a request.
+async fn known(parts: &mut Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
+    if let Some(caller) = parts.extensions.get::<Arc<Caller>>() {
+        return Ok(Arc::clone(caller));
+    }
+    let authenticator = state.authenticator();
+    let caller = authenticator.caller(&parts.headers, state.engine()).await?;
+    parts.extensions.insert(Arc::clone(&caller));
+    Ok(caller)
+}
+
 /// Who is calling, if they may do what the route does.
-async fn caller(parts: &Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
-    let caller = state
-        .authenticator()
-        .caller(&parts.headers, state.engine())
-        .await?;
+async fn caller(parts: &mut Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
+    let caller = known(parts, state).await?;
     let route = parts.extensions.get::<MatchedPath>();
     let scope = route.and_then(|route| scope_of(&parts.method, route.as_str()));
     caller.require(scope.ok_or(Code::InsufficientAccess)?)?;
     Ok(caller)
 }
 
-async fn organization(parts: &Parts, state: &ApiState) -> ApiResult<OrganizationId> {
+async fn organization(parts: &mut Parts, state: &ApiState) -> ApiResult<OrganizationId> {
     let caller = caller(parts, state).await?;
     match caller.reach {
         Reach::Everything => Ok(caller.org.clone()),

@@ -1,8 +1,10 @@
 //! Tokens: minting them, and what their claims mean.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
+use watchfire_domain::audit::Actor;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::{Scope, Scopes};
 use watchfire_domain::secret::SecretText;
@@ -124,8 +126,12 @@ fn instant(seconds: f64) -> Timestamp {
 fn caller(claims: Claims) -> ApiResult<Caller> {
     let no_subject = || ApiError::new(Code::AuthenticationFailed, "Invalid token (missing `sub`).");
     let subject = claims.sub.ok_or_else(no_subject)?;
+    let actor = Arc::new(Actor::Token {
+        subject: subject.clone(),
+    });
     let Some(org) = claims.org else {
         return Ok(Caller {
+            actor,
             org: organization(&subject).ok_or(Code::BadSubject)?,
             reach: Reach::Everything,
             scopes: Scopes::from_iter([Scope::Admin]),
@@ -139,6 +145,7 @@ fn caller(claims: Claims) -> ApiResult<Caller> {
         )
     };
     Ok(Caller {
+        actor,
         org: organization(&org).ok_or_else(|| bad("org", "organization"))?,
         reach: Reach::Only(subject.parse().map_err(|_| bad("sub", "application"))?),
         scopes: Scopes::from_iter(CUSTOMER),

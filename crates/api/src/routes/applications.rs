@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use watchfire_engine::service::{self, Existing, Put, Repeatable, applications};
 use watchfire_store::{Application, ApplicationRef, Order};
 
-use crate::auth::{App, Org, OrgApp, OrgFor};
+use crate::auth::{App, By, Org, OrgApp, OrgFor};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
@@ -58,7 +58,7 @@ pub(super) struct CreateQuery {
     ),
 )]
 pub(super) async fn create(
-    State(api): State<ApiState>,
+    By(api): By,
     Org(org): Org,
     Params(query): Params<CreateQuery>,
     body: Body,
@@ -114,7 +114,7 @@ pub(super) async fn find(app: App) -> Response {
     ),
 )]
 pub(super) async fn put(
-    State(api): State<ApiState>,
+    By(api): By,
     OrgFor { org, reference }: OrgFor,
     body: Body,
 ) -> ApiResult<Response> {
@@ -138,11 +138,7 @@ pub(super) fn put_status(how: Put) -> StatusCode {
     request_body = ApplicationPatchIn,
     responses((status = 200, body = ApplicationOut), Errors),
 )]
-pub(super) async fn patch(
-    State(api): State<ApiState>,
-    app: OrgApp,
-    body: Body,
-) -> ApiResult<Response> {
+pub(super) async fn patch(By(api): By, app: OrgApp, body: Body) -> ApiResult<Response> {
     let changes = body.parse::<ApplicationPatchIn>()?.into();
     let reference = ApplicationRef::Id(app.snapshot.stored.application.id);
     let after = applications::patch(api.engine(), &app.org, &reference, changes).await?;
@@ -156,7 +152,7 @@ pub(super) async fn patch(
     params(("app_id" = String, Path, description = "The application's id or uid")),
     responses((status = 204), Errors),
 )]
-pub(super) async fn delete(State(api): State<ApiState>, app: OrgApp) -> ApiResult<StatusCode> {
+pub(super) async fn delete(By(api): By, app: OrgApp) -> ApiResult<StatusCode> {
     applications::delete(api.engine(), &app.snapshot).await?;
     Ok(StatusCode::NO_CONTENT)
 }

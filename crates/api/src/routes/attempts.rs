@@ -13,7 +13,7 @@ use watchfire_store::{AttemptFilter, MessageRef, Order};
 
 use super::endpoints::{EndpointPath, endpoint_ref};
 use super::messages::{MessagePath, yes};
-use crate::auth::{App, OrgApp};
+use crate::auth::{App, By, OrgApp};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
@@ -306,7 +306,7 @@ pub(super) async fn find(
     responses((status = 204), Errors),
 )]
 pub(super) async fn expunge(
-    State(api): State<ApiState>,
+    By(api): By,
     app: OrgApp,
     Path(message): Path<MessagePath>,
     Path(attempt): Path<AttemptPath>,

@@ -1,11 +1,11 @@
 //! Access to the portal.
 
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use watchfire_engine::service::audit;
 
 use super::applications::find_or_create;
-use crate::auth::{Org, OrgApp, OrgFor};
+use crate::auth::{By, Org, OrgApp, OrgFor};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, json};
 use crate::openapi::Errors;
@@ -23,13 +23,14 @@ use crate::wire::auth::{AppPortalAccessIn, AppPortalAccessOut, DashboardAccessOu
     request_body = AppPortalAccessIn, responses((status = 200, body = AppPortalAccessOut), Errors),
 )]
 pub(super) async fn app_portal_access(
-    State(api): State<ApiState>,
+    By(api): By,
     scope: OrgFor,
     headers: HeaderMap,
     body: Body,
 ) -> ApiResult<Response> {
     let input = body.parse_or_default::<AppPortalAccessIn>()?;
     let app = find_or_create(&api, &scope, input.application).await?;
+    audit::note_portal_link(api.engine(), &app).await?;
     let flags = input.feature_flags.unwrap_or_default();
     let flags = flags.iter().map(ToString::to_string).collect();
     let id = app.stored.application.id;
@@ -48,15 +49,16 @@ pub(super) async fn app_portal_access(
 )]
 #[deprecated = "an older path that clients still use"]
 pub(super) async fn dashboard_access(
-    State(api): State<ApiState>,
+    By(api): By,
     app: OrgApp,
     headers: HeaderMap,
-) -> Response {
+) -> ApiResult<Response> {
+    audit::note_portal_link(api.engine(), &app.snapshot).await?;
     let id = app.snapshot.stored.application.id;
     let tokens = api.authenticator().tokens();
     let token = tokens.for_application(&app.org, id, Vec::new(), api.now());
     let url = portal_url(&api, &headers, &token);
-    json(StatusCode::OK, &DashboardAccessOut { url, token })
+    Ok(json(StatusCode::OK, &DashboardAccessOut { url, token }))
 }
 
 fn portal_url(api: &ApiState, headers: &HeaderMap, token: &str) -> String {

@@ -6,7 +6,7 @@ use axum::response::Response;
 use watchfire_engine::service::health;
 
 use super::endpoints::{EndpointPath, out};
-use crate::auth::App;
+use crate::auth::{App, By};
 use crate::error::ApiResult;
 use crate::extract::{Body, json};
 use crate::openapi::Errors;
@@ -47,7 +47,7 @@ pub(super) async fn ping(
     responses((status = 200, body = ActivationOut), Errors),
 )]
 pub(super) async fn activate(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
 ) -> ApiResult<Response> {
@@ -64,7 +64,7 @@ pub(super) async fn activate(
     request_body = DeactivateIn, responses((status = 200, body = EndpointOut), Errors),
 )]
 pub(super) async fn deactivate(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,

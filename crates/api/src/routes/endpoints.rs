@@ -14,7 +14,7 @@ use watchfire_engine::service::{Repeatable, attempts, messages};
 use watchfire_store::{EndpointRef, Order};
 
 use super::applications::put_status;
-use crate::auth::App;
+use crate::auth::{App, By};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
@@ -79,11 +79,7 @@ pub(super) async fn list(
     params(("app_id" = String, Path), ("idempotency-key" = Option<String>, Header)),
     request_body = EndpointIn, responses((status = 201, body = EndpointOut), Errors),
 )]
-pub(super) async fn create(
-    State(api): State<ApiState>,
-    app: App,
-    body: Body,
-) -> ApiResult<Response> {
+pub(super) async fn create(By(api): By, app: App, body: Body) -> ApiResult<Response> {
     let input = body.parse::<EndpointIn>()?.into_input()?;
     let once = body.once(&app.org);
     let answer = |made: &OpenEndpoint| written(StatusCode::CREATED, &to_json(&out(&api, made)));
@@ -124,7 +120,7 @@ pub(super) async fn find(
     ),
 )]
 pub(super) async fn put(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -143,7 +139,7 @@ pub(super) async fn put(
     request_body = EndpointPatchIn, responses((status = 200, body = EndpointOut), Errors),
 )]
 pub(super) async fn patch(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -161,7 +157,7 @@ pub(super) async fn patch(
     responses((status = 204), Errors),
 )]
 pub(super) async fn delete(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
 ) -> ApiResult<StatusCode> {

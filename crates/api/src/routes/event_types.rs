@@ -10,7 +10,7 @@ use watchfire_engine::service::{Repeatable, event_types};
 use watchfire_store::{EventTypeRecord, Order};
 
 use super::applications::put_status;
-use crate::auth::{Org, ReadAll};
+use crate::auth::{By, Org, ReadAll};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
@@ -61,11 +61,7 @@ pub(super) async fn list(
     params(("idempotency-key" = Option<String>, Header)), request_body = EventTypeIn,
     responses((status = 201, body = EventTypeOut), Errors),
 )]
-pub(super) async fn create(
-    State(api): State<ApiState>,
-    Org(org): Org,
-    body: Body,
-) -> ApiResult<Response> {
+pub(super) async fn create(By(api): By, Org(org): Org, body: Body) -> ApiResult<Response> {
     let (name, input) = body.parse::<EventTypeIn>()?.into_input()?;
     let once = body.once(&org);
     let answer = |made: &EventTypeRecord| {
@@ -117,7 +113,7 @@ pub(super) async fn find(
     ),
 )]
 pub(super) async fn put(
-    State(api): State<ApiState>,
+    By(api): By,
     Org(org): Org,
     Path(name): Path<String>,
     body: Body,
@@ -137,7 +133,7 @@ pub(super) async fn put(
     responses((status = 200, body = EventTypeOut), Errors),
 )]
 pub(super) async fn patch(
-    State(api): State<ApiState>,
+    By(api): By,
     Org(org): Org,
     path: Path<String>,
     body: Body,
@@ -163,7 +159,7 @@ pub(super) struct DeleteQuery {
     responses((status = 204), Errors),
 )]
 pub(super) async fn delete(
-    State(api): State<ApiState>,
+    By(api): By,
     Org(org): Org,
     path: Path<String>,
     Params(query): Params<DeleteQuery>,

@@ -7,7 +7,7 @@ use watchfire_domain::id::KeyId;
 use watchfire_engine::service::keys;
 use watchfire_store::{Order, StoredApiKey};
 
-use crate::auth::Org;
+use crate::auth::{By, Org};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json};
 use crate::openapi::Errors;
@@ -41,11 +41,7 @@ pub(super) async fn list(
     post, path = "/api/v1/auth/key", operation_id = "v1.api-key.create", tag = "API Key",
     request_body = ApiKeyIn, responses((status = 201, body = ApiKeyCreatedOut), Errors),
 )]
-pub(super) async fn create(
-    State(api): State<ApiState>,
-    Org(org): Org,
-    body: Body,
-) -> ApiResult<Response> {
+pub(super) async fn create(By(api): By, Org(org): Org, body: Body) -> ApiResult<Response> {
     let input = body.parse::<ApiKeyIn>()?.into_input()?;
     let made = keys::create(api.engine(), &org, input).await?;
     Ok(json(StatusCode::CREATED, &ApiKeyCreatedOut::from(made)))
@@ -77,7 +73,7 @@ pub(super) async fn find(
     responses((status = 204), Errors),
 )]
 pub(super) async fn revoke(
-    State(api): State<ApiState>,
+    By(api): By,
     Org(org): Org,
     path: Path<String>,
 ) -> ApiResult<StatusCode> {

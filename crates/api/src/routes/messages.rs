@@ -14,7 +14,7 @@ use watchfire_engine::service::messages;
 use watchfire_store::{MessageFilter, MessageRef};
 
 use super::applications::find_or_create;
-use crate::auth::{App, OrgApp, Sender};
+use crate::auth::{App, By, OrgApp, Sender};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json, json_bytes};
 use crate::openapi::Errors;
@@ -75,7 +75,7 @@ impl ContentQuery {
     request_body = MessageIn, responses((status = 202, body = MessageOut), Errors),
 )]
 pub(super) async fn create(
-    State(api): State<ApiState>,
+    By(api): By,
     sender: Sender,
     Params(query): Params<ContentQuery>,
     body: Body<BODY_BYTES_MAX>,
@@ -171,7 +171,7 @@ pub(super) async fn find(
     responses((status = 204), Errors),
 )]
 pub(super) async fn expunge(
-    State(api): State<ApiState>,
+    By(api): By,
     app: OrgApp,
     Path(path): Path<MessagePath>,
 ) -> ApiResult<StatusCode> {

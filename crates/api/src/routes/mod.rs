@@ -6,6 +6,7 @@
 
 mod applications;
 mod attempts;
+mod audit;
 mod auth;
 mod batch;
 mod contracts;

@@ -74,6 +74,7 @@ const NEEDS: &[(&str, &str, Scope)] = &[
     ("PUT", "/operational-webhook/endpoint/{endpoint_id}/headers", Scope::Admin),
     ("GET", "/operational-webhook/endpoint/{endpoint_id}/secret", Scope::Admin),
     ("POST", "/operational-webhook/endpoint/{endpoint_id}/secret/rotate", Scope::Admin),
+    ("GET", "/audit", Scope::Admin),
     ("GET", "/auth/key", Scope::Admin),
     ("POST", "/auth/key", Scope::Admin),
     ("GET", "/auth/key/{key_id}", Scope::Admin),

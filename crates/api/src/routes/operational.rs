@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::endpoints::{self, EndpointPath};
 use super::secrets;
-use crate::auth::Operational;
+use crate::auth::{By, Operational};
 use crate::error::ApiResult;
 use crate::extract::{Body, Params};
 use crate::openapi::Errors;
@@ -43,11 +43,11 @@ pub(super) async fn list(
     responses((status = 201, body = EndpointOut), Errors),
 )]
 pub(super) async fn create(
-    state: State<ApiState>,
+    by: By,
     Operational(app): Operational,
     body: Body,
 ) -> ApiResult<Response> {
-    endpoints::create(state, app, body).await
+    endpoints::create(by, app, body).await
 }
 
 /// Answers an endpoint of operational webhooks
@@ -75,12 +75,12 @@ pub(super) async fn find(
         (status = 201, body = EndpointOut, description = "It was created"), Errors),
 )]
 pub(super) async fn put(
-    state: State<ApiState>,
+    by: By,
     Operational(app): Operational,
     path: Path<EndpointPath>,
     body: Body,
 ) -> ApiResult<Response> {
-    endpoints::put(state, app, path, body).await
+    endpoints::put(by, app, path, body).await
 }
 
 /// Deletes an endpoint of operational webhooks
@@ -91,11 +91,11 @@ pub(super) async fn put(
     responses((status = 204), Errors),
 )]
 pub(super) async fn delete(
-    state: State<ApiState>,
+    by: By,
     Operational(app): Operational,
     path: Path<EndpointPath>,
 ) -> ApiResult<StatusCode> {
-    endpoints::delete(state, app, path).await
+    endpoints::delete(by, app, path).await
 }
 
 /// Answers the secret that signs operational webhooks
@@ -106,11 +106,11 @@ pub(super) async fn delete(
     responses((status = 200, body = EndpointSecretOut), Errors),
 )]
 pub(super) async fn secret(
-    state: State<ApiState>,
+    by: By,
     Operational(app): Operational,
     path: Path<EndpointPath>,
 ) -> ApiResult<Response> {
-    secrets::find(state, app, path).await
+    secrets::find(by, app, path).await
 }
 
 /// Replaces the secret; the old one signs along with it for a while
@@ -122,12 +122,12 @@ pub(super) async fn secret(
     responses((status = 200, body = EndpointSecretOut), Errors),
 )]
 pub(super) async fn rotate(
-    state: State<ApiState>,
+    by: By,
     Operational(app): Operational,
     path: Path<EndpointPath>,
     body: Body,
 ) -> ApiResult<Response> {
-    secrets::rotate(state, app, path, body).await
+    secrets::rotate(by, app, path, body).await
 }
 
 /// Answers the custom headers; sensitive values are left out
@@ -154,10 +154,10 @@ pub(super) async fn headers(
     responses((status = 204), Errors),
 )]
 pub(super) async fn put_headers(
-    state: State<ApiState>,
+    by: By,
     Operational(app): Operational,
     path: Path<EndpointPath>,
     body: Body,
 ) -> ApiResult<StatusCode> {
-    secrets::put_headers(state, app, path, body).await
+    secrets::put_headers(by, app, path, body).await
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use watchfire_engine::service::{Repeatable, endpoints};
 
 use super::endpoints::EndpointPath;
-use crate::auth::App;
+use crate::auth::{App, By};
 use crate::error::ApiResult;
 use crate::extract::{Body, json};
 use crate::once::{replay, written};
@@ -25,7 +25,7 @@ use crate::wire::endpoint::{
     responses((status = 200, body = EndpointSecretOut), Errors),
 )]
 pub(super) async fn find(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
 ) -> ApiResult<Response> {
@@ -47,7 +47,7 @@ pub(super) async fn find(
     responses((status = 200, body = EndpointSecretOut), Errors),
 )]
 pub(super) async fn rotate(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -66,7 +66,7 @@ pub(super) async fn rotate(
         Ok(()) => HeaderMap::new(),
         Err(error) => replay(error, once)?.headers().clone(),
     };
-    let key = endpoints::secret(engine, app, &reference).await?;
+    let key = endpoints::secret_after_rotation(engine, app, &reference).await?;
     let mut answer = json(StatusCode::OK, &EndpointSecretOut { key });
     answer.headers_mut().extend(marks);
     Ok(answer)
@@ -96,7 +96,7 @@ pub(super) async fn headers(
     request_body = EndpointHeadersIn, responses((status = 204), Errors),
 )]
 pub(super) async fn put_headers(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -114,7 +114,7 @@ pub(super) async fn put_headers(
     request_body = EndpointHeadersPatchIn, responses((status = 204), Errors),
 )]
 pub(super) async fn patch_headers(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,

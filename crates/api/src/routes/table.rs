@@ -9,7 +9,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::{
-    applications, attempts, auth, batch, contracts, endpoint_health, endpoints, event_types,
+    applications, attempts, audit, auth, batch, contracts, endpoint_health, endpoints, event_types,
     fallback, health, keys, messages, notices, operational, secrets, tasks,
 };
 use crate::extract::json_bytes;
@@ -85,6 +85,7 @@ fn configuration() -> Tables {
         routes!(operational::headers, operational::put_headers),
         routes!(notices::list),
         routes!(notices::read),
+        routes!(audit::list),
     ]
 }
 

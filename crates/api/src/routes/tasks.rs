@@ -11,7 +11,7 @@ use watchfire_engine::service::tasks::{self, TaskInput};
 use watchfire_store::{EndpointRef, Order, Task, TaskFilter, TaskKind};
 
 use super::endpoints::EndpointPath;
-use crate::auth::{App, Org};
+use crate::auth::{App, By, Org};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
@@ -58,7 +58,7 @@ async fn create<T: Serialize>(
     request_body = RecoverIn, responses((status = 202, body = RecoverOut), Errors),
 )]
 pub(super) async fn recover(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -80,7 +80,7 @@ pub(super) async fn recover(
     request_body = ReplayIn, responses((status = 202, body = ReplayOut), Errors),
 )]
 pub(super) async fn replay_missing(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -107,7 +107,7 @@ pub(super) async fn replay_missing(
     request_body = BulkReplayIn, responses((status = 202, body = ReplayOut), Errors),
 )]
 pub(super) async fn bulk_replay(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -137,7 +137,7 @@ pub(super) async fn bulk_replay(
     request_body = CancelMsgsIn, responses((status = 204), Errors),
 )]
 pub(super) async fn cancel_messages(
-    State(api): State<ApiState>,
+    By(api): By,
     app: App,
     Path(path): Path<EndpointPath>,
     body: Body,
@@ -225,7 +225,7 @@ pub(super) async fn find(
     responses((status = 200, body = BackgroundTaskOut), Errors),
 )]
 pub(super) async fn cancel(
-    State(api): State<ApiState>,
+    By(api): By,
     Org(org): Org,
     Path(path): Path<TaskPath>,
 ) -> ApiResult<Response> {

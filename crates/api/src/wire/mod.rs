@@ -3,6 +3,7 @@
 
 pub(crate) mod application;
 pub(crate) mod attempt;
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod contract;
 pub(crate) mod endpoint;

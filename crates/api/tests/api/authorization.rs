@@ -18,6 +18,7 @@ pub(crate) const PER_ORGANIZATION: &[&str] = &[
     "GET /app",
     "POST /app",
     "PUT /app/{app_id}",
+    "GET /audit",
     "GET /auth/key",
     "POST /auth/key",
     "GET /contract",

@@ -69,6 +69,13 @@ impl World {
             for key in json["data"].as_array_mut().into_iter().flatten() {
                 key.as_object_mut().and_then(|key| key.remove("lastUsedAt"));
             }
+            if route.ends_with("/audit") {
+                // Looking at secrets is noted, and here everything is looked at.
+                let lines = json["data"].as_array_mut().expect("a list");
+                lines.retain(|line| line["action"] != "endpoint.secret_read");
+                json["iterator"] = Value::Null;
+                json["prevIterator"] = Value::Null;
+            }
             seen.push((route.clone(), json));
         }
         seen

@@ -3,6 +3,7 @@
 
 mod applications;
 mod attempts;
+mod audit;
 mod authorization;
 mod batch;
 mod contracts;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use watchfire_domain::audit::Action;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_store::{
     Application, ApplicationRef, ApplicationSettings, Change, Range, StoredApplication,
 };
 
+use super::audit::{self, Deed, Seen};
 use super::check::Faults;
 use super::event_types::following;
 use super::{Edit, Error, Existing, Put, Repeatable, Result, UPDATE_TRIES_MAX};
@@ -108,6 +110,9 @@ pub async fn create(
         application: application.clone(),
     };
     let mut changes: Vec<_> = remember.into_iter().chain([create]).collect();
+    let deed = Deed::of(org, Action::ApplicationCreated, &application.id);
+    let deed = deed.about(Some(application.id));
+    changes.push(deed.noted(engine, Seen::NOTHING, audit::application(&application)));
     changes.extend(event_types(engine, org, &application).await?);
     engine.apply(changes).await?;
     Ok(application)
@@ -200,13 +205,17 @@ pub async fn patch(
         let stored = engine.store().application(org, reference).await?;
         let stored = stored.ok_or(Error::NotFound)?;
         let contract = stored.application.settings.contract.clone();
+        let before = audit::application(&stored.application);
         let application = patch.clone().applied_to(stored.application, engine)?;
         let update = Change::UpdateApplication {
             key: stored.key,
             revision: stored.revision,
             application: application.clone(),
         };
-        let mut changes = vec![update];
+        let deed = Deed::of(org, Action::ApplicationUpdated, &application.id);
+        let deed = deed.about(Some(application.id));
+        let noted = deed.noted(engine, before, audit::application(&application));
+        let mut changes = vec![update, noted];
         if application.settings.contract != contract {
             changes.extend(event_types(engine, org, &application).await?);
         }
@@ -225,5 +234,8 @@ pub async fn delete(engine: &Engine, snapshot: &Snapshot) -> Result<()> {
         key: snapshot.stored.key,
         now: engine.clock().now(),
     };
-    Ok(engine.apply(vec![delete]).await?)
+    let application = &snapshot.stored.application;
+    let deed = Deed::within(snapshot, Action::ApplicationDeleted, &application.id);
+    let noted = deed.noted(engine, audit::application(application), Seen::NOTHING);
+    Ok(engine.apply(vec![delete, noted]).await?)
 }

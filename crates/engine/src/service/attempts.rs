@@ -1,5 +1,6 @@
 //! Attempts and deliveries: what became of messages.
 
+use watchfire_domain::audit::Action;
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
@@ -7,6 +8,7 @@ use watchfire_store::{
     MessageRef, Range, StoredAttempt, StoredEndpoint,
 };
 
+use super::audit::{Deed, Seen};
 use super::endpoints::{self, OpenEndpoint};
 use super::messages;
 use super::once::done_once;
@@ -123,15 +125,16 @@ pub async fn expunge(
     id: AttemptId,
 ) -> Result<()> {
     let message = messages::find(engine, app, message).await?;
-    if engine
-        .store()
+    let store = engine.store();
+    if !store
         .expunge_response(app.stored.key, message.seq, id)
         .await?
     {
-        Ok(())
-    } else {
-        Err(Error::NotFound)
+        return Err(Error::NotFound);
     }
+    let deed = Deed::within(app, Action::AnswerRemoved, &id);
+    let noted = deed.noted(engine, Seen::NOTHING, Seen::NOTHING);
+    Ok(engine.apply(vec![noted]).await?)
 }
 
 /// Where each of a message's deliveries stands, by endpoint id. Deleted endpoints are left out.

@@ -4,6 +4,7 @@ mod input;
 mod secrets;
 
 use watchfire_contracts::manifest::PingOn;
+use watchfire_domain::audit::Action;
 use watchfire_domain::endpoint::{Identity, Secrets, Settings};
 use watchfire_domain::filter::Subscription;
 use watchfire_domain::health::{Health, State};
@@ -13,7 +14,10 @@ use watchfire_domain::secret::SigningKey;
 use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoint};
 
 pub use self::input::{EndpointInput, EndpointPatch, Extras};
-pub use self::secrets::{Rotation, headers, patch_headers, put_headers, rotate, secret};
+pub use self::secrets::{
+    Rotation, headers, patch_headers, put_headers, rotate, secret, secret_after_rotation,
+};
+use super::audit::{self, Deed, Seen};
 use super::check::Faults;
 use super::{Edit, Error, Put, Repeatable, Result, UPDATE_TRIES_MAX, health};
 use crate::{Engine, Snapshot, notices};
@@ -58,7 +62,9 @@ pub async fn create(
     };
     let identity = &made.stored.endpoint.identity;
     let told = told(engine, app, identity, NoticeKind::EndpointCreated);
-    let changes = remember.into_iter().chain([create]).chain(told);
+    let deed = Deed::within(app, Action::EndpointCreated, &identity.id);
+    let noted = deed.noted(engine, Seen::NOTHING, audit::endpoint(&made));
+    let changes = remember.into_iter().chain([create, noted]).chain(told);
     engine.apply(changes.collect()).await?;
     health::ping_saved(
         engine,
@@ -205,14 +211,17 @@ pub async fn patch(
         tries += 1;
         let old = find(engine, app, reference).await?;
         let (key, revision) = (old.stored.key, old.stored.revision);
+        let before = audit::endpoint(&old);
         let mut new = patch
             .clone()
             .applied_to(old, engine, &app.contract, Faults::default())?;
         if checks_types {
             known_event_types(engine, app, new.subscription()).await?;
         }
-        let mut changes = vec![update(engine, key, revision, &new)];
         let identity = &new.stored.endpoint.identity;
+        let deed = Deed::within(app, Action::EndpointUpdated, &identity.id);
+        let noted = deed.noted(engine, before, audit::endpoint(&new));
+        let mut changes = vec![update(engine, key, revision, &new), noted];
         changes.extend(told(engine, app, identity, NoticeKind::EndpointUpdated));
         // A person who switches it on overrules what its failures said.
         if enables && new.stored.health.state() != State::Active {
@@ -251,15 +260,16 @@ pub(super) fn update(
 
 /// Deletes an endpoint; what it owes is settled by the engine.
 pub async fn delete(engine: &Engine, app: &Snapshot, reference: &EndpointRef) -> Result<()> {
-    let stored = engine.store().endpoint(app.stored.key, reference).await?;
-    let stored = stored.ok_or(Error::NotFound)?;
+    let endpoint = find(engine, app, reference).await?;
     let delete = Change::DeleteEndpoint {
-        key: stored.key,
+        key: endpoint.stored.key,
         now: engine.clock().now(),
     };
-    let identity = &stored.endpoint.identity;
+    let identity = &endpoint.stored.endpoint.identity;
     let told = told(engine, app, identity, NoticeKind::EndpointDeleted);
-    let changes = std::iter::once(delete).chain(told);
+    let deed = Deed::within(app, Action::EndpointDeleted, &identity.id);
+    let noted = deed.noted(engine, audit::endpoint(&endpoint), Seen::NOTHING);
+    let changes = [delete, noted].into_iter().chain(told);
     Ok(engine.apply(changes.collect()).await?)
 }
 

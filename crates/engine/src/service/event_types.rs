@@ -2,10 +2,12 @@
 
 use watchfire_contracts::schema::check_schema;
 use watchfire_contracts::{Contract, contract};
+use watchfire_domain::audit::Action;
 use watchfire_domain::id::{EventType, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_store::{Change, EventTypeRecord, EventTypeSettings, Order, Range};
 
+use super::audit::{self, Deed, Seen};
 use super::check::Faults;
 use super::{Edit, Error, Put, Repeatable, Result};
 use crate::Engine;
@@ -211,8 +213,10 @@ pub async fn create(
         org: org.clone(),
         event_type: made.clone(),
     };
+    let deed = Deed::of(org, Action::EventTypeCreated, &made.name);
+    let noted = deed.noted(engine, Seen::NOTHING, audit::event_type(&made));
     engine
-        .apply(remember.into_iter().chain([create]).collect())
+        .apply(remember.into_iter().chain([create, noted]).collect())
         .await?;
     Ok(made)
 }
@@ -290,12 +294,21 @@ async fn write(
     old: EventTypeRecord,
     patch: EventTypePatch,
 ) -> Result<EventTypeRecord> {
+    let before = audit::event_type(&old);
+    let archived = old.archived;
     let new = patch.applied_to(old, engine)?;
+    let action = if new.archived && !archived {
+        Action::EventTypeArchived
+    } else {
+        Action::EventTypeUpdated
+    };
+    let deed = Deed::of(org, action, &new.name);
+    let noted = deed.noted(engine, before, audit::event_type(&new));
     let put = Change::PutEventType {
         org: org.clone(),
         event_type: new.clone(),
     };
-    engine.apply(vec![put]).await?;
+    engine.apply(vec![put, noted]).await?;
     Ok(new)
 }
 
@@ -310,10 +323,12 @@ pub async fn archive(engine: &Engine, org: &OrganizationId, name: &EventType) ->
 
 /// Removes an event type for good.
 pub async fn remove(engine: &Engine, org: &OrganizationId, name: &EventType) -> Result<()> {
-    find(engine, org, Sight::All, name).await?;
+    let before = find(engine, org, Sight::All, name).await?;
+    let deed = Deed::of(org, Action::EventTypeDeleted, name);
+    let noted = deed.noted(engine, audit::event_type(&before), Seen::NOTHING);
     let delete = Change::DeleteEventType {
         org: org.clone(),
         name: name.clone(),
     };
-    Ok(engine.apply(vec![delete]).await?)
+    Ok(engine.apply(vec![delete, noted]).await?)
 }

@@ -10,12 +10,14 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use watchfire_contracts::manifest::PingOn;
 use watchfire_domain::attempt::Attempt;
+use watchfire_domain::audit::Action;
 use watchfire_domain::health::{Decision, Effect};
 use watchfire_domain::id::{EndpointId, MessageId};
 use watchfire_domain::limit;
 use watchfire_domain::message::Message;
 use watchfire_store::{AttemptFilter, Change, EndpointKey, EndpointRef, MessageRef, Order, Range};
 
+use super::audit::{self, Deed};
 use super::endpoints::{self, OpenEndpoint};
 use super::{Error, Once, Result, UPDATE_TRIES_MAX, attempts, messages};
 use crate::event::Event;
@@ -82,10 +84,16 @@ pub async fn activate(
         }
         ping = Some(asked);
     }
-    let endpoint = change(engine, app, reference, |endpoint| {
-        endpoint.stored.endpoint.settings.disabled = false;
-        endpoint.stored.health.clone().activate()
-    })
+    let endpoint = change(
+        engine,
+        app,
+        reference,
+        Action::EndpointActivated,
+        |endpoint| {
+            endpoint.stored.endpoint.settings.disabled = false;
+            endpoint.stored.health.clone().activate()
+        },
+    )
     .await?;
     Ok(Activation {
         endpoint,
@@ -103,9 +111,13 @@ pub async fn deactivate(
 ) -> Result<OpenEndpoint> {
     let now = engine.clock().now();
     let note = note.unwrap_or(DEACTIVATED);
-    change(engine, app, reference, |endpoint| {
-        endpoint.stored.health.clone().deactivate(now, note)
-    })
+    change(
+        engine,
+        app,
+        reference,
+        Action::EndpointDeactivated,
+        |endpoint| endpoint.stored.health.clone().deactivate(now, note),
+    )
     .await
 }
 
@@ -192,6 +204,7 @@ async fn change(
     engine: &Engine,
     app: &Snapshot,
     reference: &EndpointRef,
+    action: Action,
     decide: impl Fn(&mut OpenEndpoint) -> Decision,
 ) -> Result<OpenEndpoint> {
     let mut tries = 0;
@@ -199,8 +212,11 @@ async fn change(
         tries += 1;
         let mut endpoint = endpoints::find(engine, app, reference).await?;
         let (key, before) = (endpoint.stored.key, endpoint.stored.endpoint.clone());
+        let stood = audit::health(&endpoint, &endpoint.stored.health);
         let decision = decide(&mut endpoint);
-        let mut changes = Vec::new();
+        let id = endpoint.stored.endpoint.identity.id;
+        let stands = audit::health(&endpoint, &decision.next);
+        let mut changes = vec![Deed::within(app, action, &id).noted(engine, stood, stands)];
         if endpoint.stored.endpoint != before {
             endpoint.stored.endpoint.identity.updated_at = engine.clock().now();
             changes.push(endpoints::update(

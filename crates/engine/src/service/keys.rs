@@ -6,6 +6,7 @@ mod text;
 
 use std::sync::Arc;
 
+use watchfire_domain::audit::Action;
 use watchfire_domain::id::{KeyId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_domain::scope::{Scope, Scopes};
@@ -13,6 +14,7 @@ use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{ApiKey, ApplicationRef, Change, Range, StoredApiKey};
 
+use super::audit::{self, Deed, Seen};
 use super::check::Faults;
 use super::{Error, Result, applications};
 use crate::Engine;
@@ -74,7 +76,9 @@ pub async fn create(engine: &Engine, org: &OrganizationId, input: KeyInput) -> R
         hash: engine.vault().hash(text.expose().as_bytes()),
     };
     let create = Change::CreateApiKey { key: key.clone() };
-    engine.apply(vec![create]).await?;
+    let deed = Deed::of(org, Action::KeyCreated, &id).about(application);
+    let noted = deed.noted(engine, Seen::NOTHING, audit::key(&key));
+    engine.apply(vec![create, noted]).await?;
     tracing::info!(key.id = %id, key.scopes = %scopes, "API key created");
     let stored = StoredApiKey {
         key,
@@ -124,7 +128,10 @@ pub async fn revoke(engine: &Engine, org: &OrganizationId, id: KeyId) -> Result<
         org: org.clone(),
         id,
     };
-    engine.apply(vec![revoke]).await?;
+    let before = find(engine, org, id).await?.key;
+    let deed = Deed::of(org, Action::KeyRevoked, &id).about(before.application);
+    let noted = deed.noted(engine, audit::key(&before), Seen::NOTHING);
+    engine.apply(vec![revoke, noted]).await?;
     tracing::info!(key.id = %id, "API key revoked");
     Ok(())
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use watchfire_domain::audit::Action;
 use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, RawBody, Urgency};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{EndpointKey, EndpointRef, MessageFilter, MessageRef, Range, StoredMessage};
 
+use super::audit::{Deed, Seen};
 use super::check::{Faults, deduplicated};
 use super::{Error, Once, Result};
 use crate::{Audience, Engine, NewEvent, Snapshot};
@@ -319,6 +321,9 @@ pub async fn list(
 /// Removes a message's payload; its attempts stay.
 pub async fn expunge(engine: &Engine, app: &Snapshot, reference: &MessageRef) -> Result<()> {
     let message = find(engine, app, reference).await?;
+    let deed = Deed::within(app, Action::PayloadRemoved, &message.message.id);
+    let noted = deed.noted(engine, Seen::NOTHING, Seen::NOTHING);
+    engine.apply(vec![noted]).await?;
     Ok(engine
         .store()
         .expunge_payload(app.stored.key, message.seq)

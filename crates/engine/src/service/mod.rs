@@ -10,6 +10,7 @@
 
 pub mod applications;
 pub mod attempts;
+pub mod audit;
 mod check;
 mod edit;
 pub mod endpoints;

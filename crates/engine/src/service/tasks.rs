@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use watchfire_domain::audit::Action;
 use watchfire_domain::id::{EventType, OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
@@ -9,6 +10,7 @@ use watchfire_store::{
     Change, DeliveryStatus, EndpointRef, Range, Task, TaskArguments, TaskFilter, TaskKind,
 };
 
+use super::audit::{self, Deed, Seen};
 use super::check::Faults;
 use super::{Error, Repeatable, Result, attempts};
 use crate::{Engine, Snapshot};
@@ -103,8 +105,10 @@ pub async fn create(
     // First what recognizes a repetition: it must not be refused because the first still runs.
     let remember = repeatable.map(|repeatable| repeatable.remember(now, &task));
     let create = Change::CreateTask(Box::new(task.clone()));
+    let deed = Deed::within(app, Action::TaskCreated, &id);
+    let noted = deed.noted(engine, Seen::NOTHING, audit::task(&task));
     engine
-        .apply(remember.into_iter().chain([create]).collect())
+        .apply(remember.into_iter().chain([create, noted]).collect())
         .await?;
     Ok(task)
 }
@@ -127,5 +131,10 @@ pub async fn list(
 pub async fn cancel(engine: &Engine, org: &OrganizationId, id: TaskId) -> Result<Task> {
     let now = engine.clock().now();
     let ended = engine.store().cancel_task(org, id, now).await?;
-    ended.ok_or(Error::NotFound)
+    let ended = ended.ok_or(Error::NotFound)?;
+    let deed = Deed::of(org, Action::TaskCancelled, &id);
+    engine
+        .apply(vec![deed.noted(engine, Seen::NOTHING, Seen::NOTHING)])
+        .await?;
+    Ok(ended)
 }

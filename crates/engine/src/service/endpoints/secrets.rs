@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use watchfire_domain::audit::Action;
 use watchfire_domain::limit;
 use watchfire_domain::notice::NoticeKind;
 use watchfire_domain::secret::{OldKey, SecretText, SigningKey};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{Change, EndpointRef};
 
+use super::super::audit::{self, Deed, Seen};
 use super::super::check::Faults;
 use super::super::headers::{self, Headers};
 use super::super::{Edit, Error, Repeatable, Result, UPDATE_TRIES_MAX};
@@ -25,8 +27,22 @@ pub struct Rotation {
     pub overlap: Duration,
 }
 
-/// The secret as its owner may see it.
+/// The secret as its owner may see it. That somebody saw it stands in the audit log first.
 pub async fn secret(engine: &Engine, app: &Snapshot, reference: &EndpointRef) -> Result<String> {
+    let endpoint = find(engine, app, reference).await?;
+    let id = endpoint.stored.endpoint.identity.id;
+    let deed = Deed::within(app, Action::EndpointSecretRead, &id);
+    let noted = deed.noted(engine, Seen::NOTHING, Seen::NOTHING);
+    engine.apply(vec![noted]).await?;
+    Ok(endpoint.secrets.key.shareable())
+}
+
+/// The secret for who has just replaced it, which stands in the audit log already.
+pub async fn secret_after_rotation(
+    engine: &Engine,
+    app: &Snapshot,
+    reference: &EndpointRef,
+) -> Result<String> {
     Ok(find(engine, app, reference).await?.secrets.key.shareable())
 }
 
@@ -60,7 +76,8 @@ pub async fn rotate(
     faults.finish()?;
     let now = engine.clock().now();
     let remember = repeatable.map(|r| r.remember(now, &()));
-    change(engine, app, reference, remember, |endpoint| {
+    let deed = (Action::EndpointSecretRotated, remember);
+    change(engine, app, reference, deed, |endpoint| {
         replace_key(endpoint, key.clone(), rotation.overlap, now)
     })
     .await
@@ -103,7 +120,8 @@ pub async fn put_headers(
     wanted: BTreeMap<String, String>,
 ) -> Result<()> {
     let wanted = headers::replaced(wanted);
-    change(engine, app, reference, None, |endpoint| {
+    let deed = (Action::EndpointHeadersChanged, None);
+    change(engine, app, reference, deed, |endpoint| {
         endpoint.secrets.headers.clone_from(&wanted);
         Ok(())
     })
@@ -116,7 +134,8 @@ pub async fn patch_headers(
     reference: &EndpointRef,
     changes: BTreeMap<String, Edit<String>>,
 ) -> Result<()> {
-    change(engine, app, reference, None, |endpoint| {
+    let deed = (Action::EndpointHeadersChanged, None);
+    change(engine, app, reference, deed, |endpoint| {
         let old = std::mem::take(&mut endpoint.secrets.headers);
         endpoint.secrets.headers = headers::merged(old, changes.clone());
         Ok(())
@@ -130,13 +149,14 @@ async fn change(
     engine: &Engine,
     app: &Snapshot,
     reference: &EndpointRef,
-    first: Option<Change>,
+    (action, first): (Action, Option<Change>),
     edit: impl Fn(&mut OpenEndpoint) -> Result<()>,
 ) -> Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;
         let mut endpoint = find(engine, app, reference).await?;
+        let before = audit::endpoint(&endpoint);
         edit(&mut endpoint)?;
         let mut faults = Faults::default();
         check_contract(&endpoint, &app.contract, &mut faults);
@@ -150,7 +170,9 @@ async fn change(
         );
         let identity = &endpoint.stored.endpoint.identity;
         let told = told(engine, app, identity, NoticeKind::EndpointUpdated);
-        let changes = first.clone().into_iter().chain([write]).chain(told);
+        let deed = Deed::within(app, action, &identity.id);
+        let noted = deed.noted(engine, before, audit::endpoint(&endpoint));
+        let changes = first.clone().into_iter().chain([write, noted]).chain(told);
         let changes = changes.collect();
         match engine.apply(changes).await.map_err(Error::from) {
             Err(Error::Contended) if tries < UPDATE_TRIES_MAX => {}
