@@ -13,6 +13,7 @@ mod demo;
 mod full_disk;
 mod fuzz;
 mod load;
+mod mail;
 mod memory;
 mod own_faults;
 mod refusals;

@@ -1,4 +1,5 @@
-//! The only outbound HTTP of Watchfire: one [`Request`] in, one [`Report`] of facts out.
+//! The only outbound connections of Watchfire: one [`Request`] in, one [`Report`] of facts out;
+//! and [`Letter`]s to people.
 //!
 //! # The players
 //!
@@ -11,12 +12,13 @@
 //!   time.
 //! - A [`Report`] tells what came back or what failed, which address was dialled, and how long
 //!   each part took. [`Report::outcome`] puts it in the words of the domain.
+//! - [`Smtp`] is the [`Mailer`]: it hands letters to the mail server that the operator named.
 //!
 //! # What this crate must never do
 //!
 //! It never retries, never decides, never follows a redirect and never touches the store: one
-//! attempt is one request. It opens no connection the policy has not judged, reads no proxy from
-//! the environment, inflates no body, and lets no caller switch certificate checks off.
+//! attempt is one request, and a letter is handed over once. It opens no connection to a tenant's URL
+//! that the policy has not judged, reads no proxy from the environment, inflates no body, and lets no caller switch certificate checks off.
 //!
 //! # Cancellation
 //!
@@ -29,6 +31,7 @@ mod client;
 mod connection;
 mod dial;
 mod fault;
+mod mail;
 mod policy;
 mod pool;
 mod report;
@@ -41,6 +44,10 @@ mod target;
 mod tls;
 
 pub use client::{Client, ClientConfig, Transport};
+pub use mail::{
+    Letter, Login, MailFault, MailSecurity, Mailer, Reply, Smtp, SmtpConfig, Stage,
+    is_mail_timeout, is_this_machine,
+};
 pub use policy::{Cidr, InvalidCidr, Policy};
 pub use pool::PoolLimits;
 pub use report::{Answer, Exhausted, Failure, Report};

@@ -20,8 +20,21 @@ pub enum TlsFault {
     Configuration(#[source] rustls::Error),
 }
 
-/// Roots of the system, or Mozilla's if it has none, and `extra_ca_pem` on top.
+/// For HTTP: roots of the system, or Mozilla's if it has none, and `extra_ca_pem` on top.
 pub(crate) fn configure(extra_ca_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TlsFault> {
+    let mut config = configuration(extra_ca_pem)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The same for SMTP, whose servers know no protocol by name.
+pub(crate) fn configure_without_alpn(
+    extra_ca_pem: Option<&[u8]>,
+) -> Result<Arc<ClientConfig>, TlsFault> {
+    configuration(extra_ca_pem).map(Arc::new)
+}
+
+fn configuration(extra_ca_pem: Option<&[u8]>) -> Result<ClientConfig, TlsFault> {
     let mut roots = system_roots();
     if let Some(pem) = extra_ca_pem {
         add_extra(&mut roots, pem)?;
@@ -29,13 +42,11 @@ pub(crate) fn configure(extra_ca_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     //= https://www.rfc-editor.org/rfc/rfc8996#section-4
     //# TLS 1.0 MUST NOT be used.
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(TlsFault::Configuration)?
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+        .with_no_client_auth())
 }
 
 fn system_roots() -> RootCertStore {

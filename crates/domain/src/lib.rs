@@ -28,6 +28,7 @@ pub mod health;
 pub mod id;
 pub mod lag;
 pub mod limit;
+pub mod mail;
 pub mod message;
 pub mod notice;
 pub mod outcome;

@@ -240,6 +240,32 @@ limits! {
     CACHED_API_KEY_AGE_MAX: Time = Duration::from_secs(5);
     /// Time between two notes of an API key's last use: reading must not become writing.
     API_KEY_USE_INTERVAL: Time = Duration::from_mins(1);
+    /// An e-mail address: what fits into an SMTP path.
+    MAIL_ADDRESS_CHARS_MAX: Characters = 254;
+    /// Administrators of one application.
+    ADMINISTRATORS_MAX: Count = 20;
+    /// Addresses that are told about all applications.
+    MAIL_RECIPIENTS_MAX: Count = 20;
+    /// How long notices are gathered before the first mail about them goes out.
+    MAIL_GATHER: Time = Duration::from_secs(10);
+    /// Time between two mails about one kind of notice at one endpoint: a storm sends one.
+    MAIL_INTERVAL: Time = Duration::from_mins(15);
+    /// First wait after a mail could not be sent; it doubles each time.
+    MAIL_RETRY: Time = Duration::from_secs(30);
+    /// The longest of these waits.
+    MAIL_RETRY_MAX: Time = Duration::from_mins(15);
+    /// A mail that could not be sent for so long is given up; its notices stay in the inbox.
+    MAIL_GIVE_UP: Time = hours(3 * 24);
+    /// Kinds of notice at endpoints that are claimed at once, and told in one mail at most.
+    MAIL_SUBJECTS_MAX: Count = 50;
+    /// Deadline over connecting to the mail server, and over each mail.
+    MAIL_TIMEOUT: Time = Duration::from_secs(30);
+    /// The longest deadline that can be configured: a claim of mails outlasts them all.
+    MAIL_TIMEOUT_MAX: Time = Duration::from_mins(2);
+    /// A line of a mail server's reply.
+    MAIL_REPLY_LINE_BYTES_MAX: Bytes = 4 * 1024;
+    /// Lines of one reply of a mail server.
+    MAIL_REPLY_LINES_MAX: Count = 100;
     /// Connections to our API.
     API_CONNECTIONS_MAX: Count = 8_192;
 }

@@ -23,9 +23,10 @@ use crate::dispatch::Bounds;
 use crate::event::Event;
 use crate::inner::Inner;
 use crate::keyring::Keyring;
+use crate::mail::Post;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
-use crate::{apply, jobs, notices, owed, record, recover, service, upkeep};
+use crate::{apply, jobs, mail, notices, owed, record, recover, service, upkeep};
 
 /// How long a stop waits for the store after the attempts have ended.
 const WRITE_GRACE: Duration = Duration::from_secs(5);
@@ -39,6 +40,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub vault: Arc<Vault>,
+    /// How administrators are told by e-mail; `None` if they are not.
+    pub post: Option<Arc<Post>>,
 }
 
 /// What an operator sets.
@@ -89,6 +92,7 @@ impl Engine {
         parts.store.take_shards(&life, limit::SHARDS).await?;
         let (accepting, accepted) = mpsc::channel(limit::ACCEPT_QUEUE_MAX);
         let (entries, written) = mpsc::unbounded_channel();
+        let post = parts.post.clone();
         let inner = Arc::new(Inner::new(parts, config, life, accepting, entries));
         let mut tasks = JoinSet::new();
         tasks.spawn(record::record_loop(Arc::clone(&inner), written));
@@ -97,6 +101,9 @@ impl Engine {
         tasks.spawn(accept::commit_loop(Arc::clone(&inner), accepted));
         tasks.spawn(owed::due_loop(Arc::clone(&inner)));
         tasks.spawn(notices::tell_loop(Arc::clone(&inner)));
+        if let Some(post) = post {
+            tasks.spawn(mail::mail_loop(Arc::clone(&inner), post));
+        }
         tasks.spawn(jobs::job_loop(Arc::clone(&inner)));
         tasks.spawn(upkeep::upkeep_loop(Arc::clone(&inner)));
         inner.pump();

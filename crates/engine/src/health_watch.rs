@@ -65,11 +65,15 @@ async fn pass_time(inner: &Arc<Inner>, endpoint: &Endpoint, now: Timestamp) -> S
             entropy: inner.entropy.as_ref(),
             endpoint,
             now,
+            mail_gather: inner.mail_gather,
         };
         let told = about.health(&next, &notices, By::Outcome).into_iter();
         let changes = std::iter::once(change).chain(told.map(Change::Tell));
         match inner.store.apply(changes.collect()).await {
-            Ok(()) => inner.noticed.notify_one(),
+            Ok(()) => {
+                inner.noticed.notify_one();
+                inner.mail_wanted.notify_one();
+            }
             Err(watchfire_store::ApplyError::Store(error)) => return Err(error),
             // The endpoint was deleted meanwhile, or a person has set its health.
             Err(watchfire_store::ApplyError::Conflict(_)) => {

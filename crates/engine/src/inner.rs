@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -53,6 +54,10 @@ pub(crate) struct Inner {
     pub(crate) health: HealthWatch,
     /// Something waits to be told.
     pub(crate) noticed: Notify,
+    /// Something waits to be mailed.
+    pub(crate) mail_wanted: Notify,
+    /// How long notices are gathered for a mail; `None` if none are sent.
+    pub(crate) mail_gather: Option<Duration>,
     pub(crate) metrics: Metrics,
     pub(crate) life: Life,
     pub(crate) shared: Mutex<Shared>,
@@ -94,6 +99,8 @@ impl Inner {
             owed: OwedIndex::default(),
             health: HealthWatch::default(),
             noticed: Notify::new(),
+            mail_wanted: Notify::new(),
+            mail_gather: parts.post.as_ref().map(|post| post.gather),
             metrics: Metrics::default(),
             life,
             shared: Mutex::new(Shared {

@@ -12,6 +12,7 @@
 //!   tells the others.
 //! - `notices` says what people are told about a record, in the same transaction, and hands it to
 //!   the operational applications.
+//! - `mail` tells administrators what `notices` wrote, without a flood.
 //! - `owed` brings back what is due; `recover` brings back what the last run left; `upkeep` moves
 //!   the checkpoint and removes what has outlived its retention.
 //! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
@@ -36,6 +37,7 @@ mod health_watch;
 mod inner;
 mod jobs;
 mod keyring;
+mod mail;
 mod metrics;
 mod notices;
 mod owed;
@@ -53,6 +55,7 @@ pub use dispatch::Bounds;
 pub use endpoint::Endpoint;
 pub use engine::{Config, Engine, Parts, StartError};
 pub use event::{Attempted, Event};
+pub use mail::Post;
 pub use metrics::{Counter, Metrics};
 pub use vault::{Vault, VaultError};
 

@@ -31,6 +31,10 @@ pub struct Metrics {
     pub failed: Counter,
     /// Attempts that failed and are tried again.
     pub retried: Counter,
+    /// Mails the mail server took.
+    pub mails_sent: Counter,
+    /// Times a mail was not taken; most are tried again.
+    pub mails_failed: Counter,
 }
 
 impl Metrics {

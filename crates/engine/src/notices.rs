@@ -18,12 +18,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use watchfire_contracts::manifest;
 use watchfire_domain::ambient::Entropy;
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement};
 use watchfire_domain::health::{Health, Notice, State};
 use watchfire_domain::id::{AttemptId, MessageId, NoticeId, OrganizationId, Uid};
 use watchfire_domain::message::{Details, Message};
-use watchfire_domain::notice::NoticeKind;
+use watchfire_domain::notice::{NoticeKind, Topic};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{ApplicationRef, InboxPlace, NewNotice, StoreResult, Untold};
 
@@ -94,6 +95,8 @@ pub(crate) struct About<'a> {
     pub(crate) entropy: &'a dyn Entropy,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) now: Timestamp,
+    /// How long it is gathered for a mail; `None` if none is sent.
+    pub(crate) mail_gather: Option<Duration>,
 }
 
 impl About<'_> {
@@ -176,6 +179,7 @@ impl About<'_> {
             application: self.endpoint.application_id,
             endpoint: self.endpoint.stored.key,
             endpoint_id: self.endpoint.stored.endpoint.identity.id,
+            mail_at: self.mail_at(kind),
         };
         NewNotice {
             id: NoticeId::new(self.now, self.entropy),
@@ -185,6 +189,21 @@ impl About<'_> {
             data,
             webhook: !is_operational,
             inbox: (by == By::Outcome && kind.stands_in_inbox()).then_some(place),
+        }
+    }
+}
+
+impl About<'_> {
+    /// When a mail says it, if the contract has people told.
+    fn mail_at(&self, kind: NoticeKind) -> Option<Timestamp> {
+        let notify = self.endpoint.contract.manifest().notify;
+        let told = match kind.topic()? {
+            Topic::Exhausted => notify.exhausted,
+            Topic::Health => notify.health,
+        };
+        match told {
+            manifest::Audience::Admins => Some(self.now + self.mail_gather?),
+            manifest::Audience::Nobody => None,
         }
     }
 }

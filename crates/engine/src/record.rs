@@ -263,6 +263,7 @@ fn tell(
         entropy: inner.entropy.as_ref(),
         endpoint,
         now: inner.clock.now(),
+        mail_gather: inner.mail_gather,
     };
     let of_attempt = about.attempt(&finished.job.message, attempt);
     let of_health = health.map(|health| about.health(health, notices, By::Outcome));
@@ -392,6 +393,7 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
     drop(shared);
     if events.iter().any(|judged| judged.tells()) {
         inner.noticed.notify_one();
+        inner.mail_wanted.notify_one();
     }
     for judged in events {
         judged.finished.log(&judged.record.attempt);

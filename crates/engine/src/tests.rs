@@ -3,6 +3,7 @@
 
 mod harness;
 mod lag;
+mod mail;
 mod notices;
 mod tasks;
 

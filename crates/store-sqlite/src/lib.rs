@@ -36,6 +36,7 @@ mod fault;
 mod folder;
 mod history;
 mod ledger;
+mod mail;
 mod message;
 mod migration;
 mod nodes;

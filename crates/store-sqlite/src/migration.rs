@@ -37,6 +37,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "nodes",
         sql: include_str!("../migrations/0005_nodes.sql"),
     },
+    Migration {
+        version: 6,
+        name: "mail",
+        sql: include_str!("../migrations/0006_mail.sql"),
+    },
 ];
 
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -11,6 +11,7 @@ use watchfire_store::{
 
 use crate::configuration::page;
 use crate::fault::{Fault, FaultResult};
+use crate::mail;
 use crate::open::Sqlite;
 use crate::row::Columns;
 use crate::writer::{Rows, Tx};
@@ -66,7 +67,8 @@ fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Writes a notice: as an operational webhook to tell, and into its line of the inbox.
+/// Writes a notice: as an operational webhook to tell, into its line of the inbox, and as one to
+/// mail.
 pub(crate) fn write(tx: &Tx<'_>, notice: &NewNotice) -> FaultResult<()> {
     if notice.webhook {
         let sql = "INSERT INTO untold (id, org, at, kind, data) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -78,8 +80,12 @@ pub(crate) fn write(tx: &Tx<'_>, notice: &NewNotice) -> FaultResult<()> {
             notice.data,
         ])?;
     }
-    match &notice.inbox {
-        Some(place) => write_line(tx, notice, place),
+    let Some(place) = &notice.inbox else {
+        return Ok(());
+    };
+    write_line(tx, notice, place)?;
+    match place.mail_at {
+        Some(mail_at) => mail::count(tx, notice, place, mail_at),
         None => Ok(()),
     }
 }

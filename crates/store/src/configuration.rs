@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use watchfire_domain::endpoint::{Identity, Settings};
 use watchfire_domain::health::Health;
 use watchfire_domain::id::{ApplicationId, EndpointId, EventType, KeyId, OrganizationId, Uid};
+use watchfire_domain::mail::Address;
 use watchfire_domain::time::Timestamp;
 
 use crate::audit::AuditEntry;
@@ -215,6 +216,9 @@ pub struct ApplicationSettings {
     /// Values a contract's headers take from the product's installation.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub instance: BTreeMap<String, String>,
+    /// Who is told by e-mail where the contract says that administrators are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub administrators: Vec<Address>,
 }
 
 /// An endpoint as it is stored.

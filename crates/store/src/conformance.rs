@@ -20,6 +20,7 @@ pub mod configuration;
 pub mod credentials;
 pub mod endpoints;
 pub mod history;
+pub mod mail;
 pub mod nodes;
 pub mod notices;
 pub mod order;
@@ -214,6 +215,15 @@ macro_rules! conformance {
                 the_log_is_listed_both_ways
                 old_lines_of_the_log_go
             }
+            mail {
+                a_mail_is_counted_with_its_attempt
+                what_is_not_to_be_mailed_is_not_counted
+                a_storm_is_one_mail_and_the_rest_another
+                after_its_rest_a_kind_begins_anew
+                a_mail_is_leased_once_and_again_when_the_lease_ends
+                those_who_were_not_told_are_told_later
+                a_claim_is_bounded_and_takes_the_longest_due
+            }
             prune {
                 payloads_go_at_their_age_and_messages_at_theirs
                 a_message_can_ask_for_less
@@ -344,6 +354,7 @@ mod tests {
         ("shards", include_str!("conformance/shards.rs")),
         ("changes", include_str!("conformance/changes.rs")),
         ("notices", include_str!("conformance/notices.rs")),
+        ("mail", include_str!("conformance/mail.rs")),
         ("prune", include_str!("conformance/prune.rs")),
         ("task_steps", include_str!("conformance/task_steps.rs")),
         ("tasks", include_str!("conformance/tasks.rs")),

@@ -12,6 +12,7 @@
 //! - [`Activity`]: what happened by the minute and hour, and what is owed now, from roll-ups.
 //! - [`Audit`]: who changed what, written together with the change.
 //! - [`Notices`]: what people are told, written together with what causes it.
+//! - [`Mail`]: which of these are yet to be told by e-mail.
 //! - [`Tasks`]: work on many deliveries in the background, step by step.
 //! - [`Nodes`]: who is running, whose lease has ended, and clean-up.
 //! - [`Shards`]: which node makes the deliveries of which endpoints.
@@ -40,6 +41,7 @@ mod error;
 mod history;
 mod keys;
 mod ledger;
+mod mail;
 mod nodes;
 mod notices;
 mod search;
@@ -68,6 +70,7 @@ pub use ledger::{
     EndpointDue, HealthChange, InTurn, Ledger, NewMessage, NewOwed, OwedReason, Recorded,
     Remembered, Series, Standing, StoredMessage, Unfinished, Wanted, Write,
 };
+pub use mail::{DueMail, Mail, MailClaim, MailEnd, MailResult};
 pub use nodes::{
     Beat, Epoch, Hint, Joined, Life, Load, Member, Members, Nodes, PruneOrder, Pruned,
 };
@@ -92,6 +95,7 @@ pub trait Store:
     + Activity
     + Audit
     + Notices
+    + Mail
     + Tasks
     + Nodes
     + Shards
@@ -107,6 +111,7 @@ impl<T> Store for T where
         + Activity
         + Audit
         + Notices
+        + Mail
         + Tasks
         + Nodes
         + Shards

@@ -62,6 +62,8 @@ pub struct InboxPlace {
     pub application: ApplicationId,
     pub endpoint: EndpointKey,
     pub endpoint_id: EndpointId,
+    /// When people are told of it by e-mail, at the earliest; `None` if they are not.
+    pub mail_at: Option<Timestamp>,
 }
 
 /// An operational webhook that waits to be accepted as a message.

@@ -29,6 +29,9 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Check that a webhook request was signed by Watchfire.
     Verify(VerifyArgs),
+    /// Try the mail settings.
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// List, show or check contracts.
     #[command(subcommand)]
     Contract(ContractCommand),
@@ -150,6 +153,18 @@ pub(crate) struct VerifyArgs {
     /// Accept any timestamp instead of 5 minutes around now.
     #[arg(long)]
     pub(crate) any_time: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MailCommand {
+    /// Send one mail through the server of `[smtp]` and say what came of it.
+    Test {
+        #[command(flatten)]
+        settings: SettingArgs,
+        /// Who gets it; all of `smtp.to` if absent.
+        #[arg(long, value_name = "ADDRESS")]
+        to: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

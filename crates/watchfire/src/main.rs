@@ -15,6 +15,7 @@ mod data_dir;
 mod demo;
 mod http_server;
 mod key_command;
+mod mail_command;
 mod serve;
 mod server;
 mod settings;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => serve::on_runtime(demo::run(args)),
         Command::Bench(args) => serve::on_runtime(bench::run(args)),
         Command::Verify(args) => verify::run(&args),
+        Command::Mail(command) => serve::on_runtime(mail_command::run(command)),
         Command::Contract(command) => contract_command::run(command),
     };
     match ended {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use watchfire_api::{ApiConfig, ApiState};
-use watchfire_deliver::{Client, ClientConfig, Hickory, Policy, PoolLimits};
+use watchfire_deliver::{Client, ClientConfig, Hickory, Policy, PoolLimits, Smtp, SmtpConfig};
 use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
-use watchfire_engine::{Bounds, Config, Engine, Parts, Vault};
+use watchfire_engine::{Bounds, Config, Engine, Parts, Post, Vault};
 use watchfire_store::{NodeId, Store};
 use watchfire_store_sqlite::{Options, Sqlite};
 
@@ -19,7 +19,7 @@ use crate::ambient::{SystemClock, SystemEntropy};
 use crate::contracts;
 use crate::data_dir::DataDir;
 use crate::http_server::HttpServer;
-use crate::settings::Settings;
+use crate::settings::{Settings, SmtpSettings};
 
 /// A server that is ready to serve.
 pub(crate) struct Server {
@@ -56,6 +56,11 @@ impl Server {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             vault: Arc::new(Vault::new(&master_key)),
+            post: settings
+                .smtp
+                .as_ref()
+                .map(|smtp| post(settings, smtp))
+                .transpose()?,
         };
         let engine = Engine::start(parts, engine_config(settings)).await?;
         let api = ApiConfig {
@@ -101,14 +106,38 @@ fn client(settings: &Settings, policy: &Policy) -> Result<Client> {
         policy: policy.clone(),
         resolver: Arc::new(Hickory::from_system()?),
         clock: Arc::new(SystemClock),
-        extra_ca_pem: settings
-            .extra_ca_file
-            .as_deref()
-            .map(read_pem)
-            .transpose()?,
+        extra_ca_pem: extra_ca_pem(settings)?,
         pool: PoolLimits::default(),
     };
     Client::new(config).context("extra_ca_file")
+}
+
+/// How administrators are told.
+fn post(settings: &Settings, smtp: &SmtpSettings) -> Result<Arc<Post>> {
+    Ok(Arc::new(Post {
+        mailer: Arc::new(mailer(settings, smtp)?),
+        to: smtp.to.clone(),
+        gather: smtp.gather,
+        interval: smtp.interval,
+    }))
+}
+
+/// The mail server of `[smtp]`.
+pub(crate) fn mailer(settings: &Settings, smtp: &SmtpSettings) -> Result<Smtp> {
+    let config = SmtpConfig {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        security: smtp.security,
+        login: smtp.login.clone(),
+        from: smtp.from.clone(),
+        timeout: smtp.timeout,
+        extra_ca_pem: extra_ca_pem(settings)?,
+    };
+    Smtp::new(config).context("extra_ca_file")
+}
+
+fn extra_ca_pem(settings: &Settings) -> Result<Option<Vec<u8>>> {
+    settings.extra_ca_file.as_deref().map(read_pem).transpose()
 }
 
 fn read_pem(path: &Path) -> Result<Vec<u8>> {

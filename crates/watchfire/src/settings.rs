@@ -15,7 +15,11 @@ use watchfire_domain::retry::{self, Schedule};
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::Validation;
 
-/// One thing that can be set. The reference page is generated from [`TABLE`].
+mod smtp;
+
+pub(crate) use smtp::SmtpSettings;
+
+/// One thing that can be set. The reference page is generated from [`table`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     /// The key in the configuration file.
@@ -28,7 +32,12 @@ pub(crate) struct Setting {
 }
 
 /// Everything that can be set.
-pub(crate) const TABLE: &[Setting] = &[
+pub(crate) fn table() -> impl Iterator<Item = &'static Setting> {
+    TABLE.iter().chain(smtp::TABLE)
+}
+
+/// What stands at the top of the file.
+const TABLE: &[Setting] = &[
     Setting {
         key: "listen",
         env: "WATCHFIRE_LISTEN",
@@ -160,6 +169,8 @@ pub(crate) struct Settings {
     pub(crate) payload_retention: Duration,
     pub(crate) message_retention: Duration,
     pub(crate) log: String,
+    /// `[smtp]`; `None` if no mail is sent.
+    pub(crate) smtp: Option<SmtpSettings>,
     /// Overrides under `[contracts.<name>]`.
     pub(crate) contracts: BTreeMap<String, toml::Table>,
 }
@@ -240,7 +251,13 @@ impl Layers {
             })?;
             return Ok(());
         }
-        let Some(setting) = TABLE.iter().find(|setting| setting.key == key) else {
+        if let (true, toml::Value::Table(table)) = (key == "smtp", &value) {
+            let keys = table.clone().into_iter();
+            return keys
+                .map(|(name, value)| (format!("smtp.{name}"), value))
+                .try_for_each(|(key, value)| self.take_file_value(path, &key, value));
+        }
+        let Some(setting) = table().find(|setting| setting.key == key) else {
             return Err(SettingsError::UnknownKey {
                 path: path.to_owned(),
                 key: key.to_owned(),
@@ -258,7 +275,7 @@ impl Layers {
 
     /// Takes what the environment sets.
     pub(crate) fn read_environment(&mut self, lookup: impl Fn(&str) -> Option<String>) {
-        for setting in TABLE {
+        for setting in table() {
             if let Some(value) = lookup(setting.env) {
                 let origin = Origin::Environment(setting.env);
                 self.values.insert(setting.key, (origin, value));
@@ -268,8 +285,7 @@ impl Layers {
 
     /// Takes a flag, which wins over everything.
     pub(crate) fn flag(&mut self, key: &'static str, value: Option<String>) {
-        let flag = TABLE
-            .iter()
+        let flag = table()
             .find(|setting| setting.key == key)
             .and_then(|setting| setting.flag);
         if let (Some(flag), Some(value)) = (flag, value) {
@@ -301,8 +317,14 @@ impl Layers {
             payload_retention: self.parse("payload_retention", parse_duration)?,
             message_retention: self.parse("message_retention", parse_duration)?,
             log: self.parse("log", |text| Ok(text.to_owned()))?,
+            smtp: smtp::resolve(&self)?,
             contracts: self.contracts,
         })
+    }
+
+    /// Where a value was set, if it was.
+    fn origin(&self, key: &str) -> Option<Origin> {
+        self.values.get(key).map(|(origin, _)| origin.clone())
     }
 
     fn optional<T>(
@@ -328,8 +350,7 @@ impl Layers {
         if let Some(value) = self.optional(key, &parse)? {
             return Ok(value);
         }
-        let default = TABLE
-            .iter()
+        let default = table()
             .find(|setting| setting.key == key)
             .map(|setting| setting.default);
         let value = parse(default.unwrap_or_default());
@@ -339,7 +360,7 @@ impl Layers {
 
 /// What can be set in a file or the environment, for `watchfire serve --help`.
 pub(crate) fn help() -> String {
-    let entries = TABLE.iter().map(|setting| {
+    let entries = table().map(|setting| {
         let Setting {
             key,
             env,
@@ -354,8 +375,7 @@ pub(crate) fn help() -> String {
 }
 
 fn known_keys() -> String {
-    let keys: Vec<_> = TABLE
-        .iter()
+    let keys: Vec<_> = table()
         .map(|setting| setting.key)
         .chain(["contracts"])
         .collect();

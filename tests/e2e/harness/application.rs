@@ -20,6 +20,15 @@ impl Application {
         }
     }
 
+    /// One with a contract, and whatever else is set.
+    pub(crate) async fn create_with(api: &Api, settings: &Value) -> Self {
+        let made = api.post("/app", settings).await;
+        Self {
+            api: api.clone(),
+            id: text(&made.expect(201)["id"]),
+        }
+    }
+
     /// The same application at a server that was started again.
     pub(crate) fn at(&self, api: &Api) -> Self {
         Self {

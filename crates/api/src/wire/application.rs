@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use watchfire_domain::id::{ApplicationId, Uid};
+use watchfire_domain::mail::Address;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::Edit;
 use watchfire_engine::service::applications::{ApplicationInput, ApplicationPatch};
@@ -38,6 +39,11 @@ pub(crate) struct ApplicationIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     instance: Edit<BTreeMap<String, String>>,
+    /// E-mail addresses of those who are told where the contract says that administrators are.
+    /// Kept on replacement unless they are mentioned.
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<Vec<String>>)]
+    administrators: Edit<Vec<String>>,
 }
 
 impl ApplicationIn {
@@ -49,6 +55,7 @@ impl ApplicationIn {
             metadata: self.metadata.unwrap_or_default(),
             contract: self.contract,
             instance: self.instance,
+            administrators: self.administrators,
         })
     }
 }
@@ -80,6 +87,9 @@ pub(crate) struct ApplicationPatchIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     instance: Edit<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<Vec<String>>)]
+    administrators: Edit<Vec<String>>,
 }
 
 impl From<ApplicationPatchIn> for ApplicationPatch {
@@ -91,6 +101,7 @@ impl From<ApplicationPatchIn> for ApplicationPatch {
             metadata: patch.metadata,
             contract: patch.contract,
             instance: patch.instance,
+            administrators: patch.administrators,
         }
     }
 }
@@ -121,6 +132,10 @@ pub(crate) struct ApplicationOut {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     instance: BTreeMap<String, String>,
+    /// E-mail addresses of those who are told where the contract says that administrators are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, value_type = Vec<String>)]
+    administrators: Vec<Address>,
 }
 
 impl From<Application> for ApplicationOut {
@@ -137,6 +152,7 @@ impl From<Application> for ApplicationOut {
             updated_at: application.updated_at,
             contract: settings.contract,
             instance: settings.instance,
+            administrators: settings.administrators,
         }
     }
 }

@@ -84,6 +84,7 @@ impl Server {
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SeededEntropy::new(1)),
             vault: Arc::new(Vault::new(&[7; 32])),
+            post: None,
         };
         let config = Config {
             node: NodeId("test".to_owned()),

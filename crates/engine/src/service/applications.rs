@@ -26,6 +26,7 @@ pub struct ApplicationInput {
     /// What clients written for other servers do not know is kept unless it is mentioned.
     pub contract: Edit<String>,
     pub instance: Edit<BTreeMap<String, String>>,
+    pub administrators: Edit<Vec<String>>,
 }
 
 /// A change of an application as somebody typed it.
@@ -37,6 +38,7 @@ pub struct ApplicationPatch {
     pub metadata: Edit<BTreeMap<String, String>>,
     pub contract: Edit<String>,
     pub instance: Edit<BTreeMap<String, String>>,
+    pub administrators: Edit<Vec<String>>,
 }
 
 impl From<ApplicationInput> for ApplicationPatch {
@@ -49,6 +51,7 @@ impl From<ApplicationInput> for ApplicationPatch {
             metadata: Edit::Set(input.metadata),
             contract: input.contract,
             instance: input.instance,
+            administrators: input.administrators,
         }
     }
 }
@@ -68,6 +71,11 @@ impl ApplicationPatch {
         self.metadata.apply_or_default(&mut settings.metadata);
         self.contract.apply(&mut settings.contract);
         self.instance.apply_or_default(&mut settings.instance);
+        match self.administrators {
+            Edit::Keep => {}
+            Edit::Clear => settings.administrators.clear(),
+            Edit::Set(list) => settings.administrators = faults.addresses("administrators", &list),
+        }
         faults.chars("name", &settings.name, 1, limit::NAME_CHARS_MAX);
         faults.rate("throttleRate", settings.throttle_rate);
         faults.texts("metadata", &settings.metadata);

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use watchfire_contracts::schema::{self, FaultKind};
 use watchfire_domain::id::{InvalidName, Uid};
 use watchfire_domain::limit;
+use watchfire_domain::mail::Address;
 
 use super::error::{Error, Result};
 
@@ -129,6 +130,23 @@ impl Faults {
                 );
             }
         }
+    }
+
+    /// Addresses of people, each once.
+    pub(super) fn addresses(&mut self, field: &'static str, texts: &[String]) -> Vec<Address> {
+        if texts.len() > limit::ADMINISTRATORS_MAX {
+            let max = limit::ADMINISTRATORS_MAX;
+            self.add(field, format_args!("may have at most {max} items"));
+        }
+        let mut addresses = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            match text.parse::<Address>() {
+                Ok(address) if addresses.contains(&address) => {}
+                Ok(address) => addresses.push(address),
+                Err(reason) => self.add_at(field, format!("[{index}]"), reason),
+            }
+        }
+        addresses
     }
 
     /// Channels or tags: names of their own charset.

@@ -193,6 +193,7 @@ fn notices_of(
             entropy: engine.entropy(),
             endpoint,
             now: engine.clock().now(),
+            mail_gather: None,
         };
         about.health(&decision.next, &decision.notices, By::Person)
     });

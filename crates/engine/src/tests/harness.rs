@@ -10,13 +10,14 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use watchfire_contracts::Catalog as Contracts;
 use watchfire_contracts::render::SignatureHeaders;
-use watchfire_deliver::{Answer, Failure, Policy, Report, Request, Transport};
+use watchfire_deliver::{Answer, Failure, Mailer, Policy, Report, Request, Transport};
 use watchfire_domain::ambient::{Clock, Entropy};
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Response, Settlement, Timing, Trigger};
 use watchfire_domain::endpoint::{Identity, Secrets};
 use watchfire_domain::filter::Subscription;
 use watchfire_domain::health::Health;
 use watchfire_domain::id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId};
+use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, Urgency};
 use watchfire_domain::outcome::{Cause, Outcome};
 use watchfire_domain::secret::SigningKey;
@@ -29,7 +30,7 @@ use watchfire_store::{
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{Samples, SeededEntropy};
 
-use crate::{Audience, Bounds, Config, Engine, NewEvent, Parts, Validation, Vault};
+use crate::{Audience, Bounds, Config, Engine, NewEvent, Parts, Post, Validation, Vault};
 
 pub(super) const PAYLOAD: &str = r#"{"n":0}"#;
 /// The default schedule's attempts.
@@ -150,6 +151,7 @@ impl Clock for SimulatedClock {
 pub(super) struct Harness {
     pub(super) engine: Engine,
     clock: Arc<SimulatedClock>,
+    post: Option<Arc<Post>>,
     transport: Arc<Scripted>,
     store: Arc<dyn Store>,
     samples: Samples,
@@ -160,10 +162,32 @@ impl Harness {
     pub(super) async fn start() -> Self {
         let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().expect("opened"));
         let start = tokio::time::Instant::now();
-        Self::on(store, Arc::new(SimulatedClock { start })).await
+        Self::on(store, Arc::new(SimulatedClock { start }), None).await
     }
 
-    async fn on(store: Arc<dyn Store>, clock: Arc<SimulatedClock>) -> Self {
+    /// With somebody who is told by mail about all applications.
+    pub(super) async fn start_mailing(mailer: Arc<dyn Mailer>) -> Self {
+        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().expect("opened"));
+        let start = tokio::time::Instant::now();
+        let post = Post {
+            mailer,
+            to: vec!["operator@example.com".parse().expect("valid")],
+            gather: limit::MAIL_GATHER,
+            interval: limit::MAIL_INTERVAL,
+        };
+        Self::on(
+            store,
+            Arc::new(SimulatedClock { start }),
+            Some(Arc::new(post)),
+        )
+        .await
+    }
+
+    async fn on(
+        store: Arc<dyn Store>,
+        clock: Arc<SimulatedClock>,
+        post: Option<Arc<Post>>,
+    ) -> Self {
         let transport = Arc::new(Scripted {
             scripts: Mutex::default(),
             entropy: SeededEntropy::new(1),
@@ -176,6 +200,7 @@ impl Harness {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(2)),
             vault: Arc::new(Vault::new(&[7; 32])),
+            post: post.clone(),
         };
         let config = Config {
             node: NodeId("test".to_owned()),
@@ -189,6 +214,7 @@ impl Harness {
         Self {
             engine: Engine::start(parts, config).await.expect("started"),
             clock,
+            post,
             transport,
             store,
             samples: Samples::new(3),
@@ -199,13 +225,13 @@ impl Harness {
     /// Stops cleanly and starts again on the same store.
     pub(super) async fn restart(self) -> Self {
         self.engine.shut_down(Duration::from_millis(10)).await;
-        Self::on(self.store, self.clock).await
+        Self::on(self.store, self.clock, self.post).await
     }
 
     /// Ends as if the process had died, and starts again on the same store.
     pub(super) async fn die_and_restart(self) -> Self {
         drop(self.engine);
-        Self::on(self.store, self.clock).await
+        Self::on(self.store, self.clock, self.post).await
     }
 
     pub(super) fn now(&self) -> Timestamp {

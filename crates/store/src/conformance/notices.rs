@@ -24,6 +24,7 @@ fn notice(world: &World, kind: NoticeKind, seconds: u64) -> NewNotice {
             application: world.app_id,
             endpoint: world.endpoints[0],
             endpoint_id: EndpointId::from_ksuid(Ksuid::MIN),
+            mail_at: None,
         }),
     }
 }

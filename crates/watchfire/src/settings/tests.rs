@@ -17,7 +17,7 @@ fn every_default_can_be_read() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8071");
     assert_eq!(settings.attempt_timeout, limit::ATTEMPT_TIMEOUT);
     assert_eq!(settings.payload_retention, limit::PAYLOAD_RETENTION);
-    let schedule = TABLE.iter().find(|setting| setting.key == "retry_schedule");
+    let schedule = table().find(|setting| setting.key == "retry_schedule");
     let schedule: Schedule = schedule.expect("listed").default.parse().expect("valid");
     assert_eq!(schedule, Schedule::default());
 }
@@ -69,7 +69,64 @@ fn wrong_values_are_named_in_one_line() {
     assert!(problem("attempt_timeout = '3m'").contains("is not between 1ms and 2m"));
     assert!(problem("jwt_secret = 'short'").starts_with("jwt_secret: must have at least 16 bytes"));
     assert!(problem("log = 1.5").starts_with("log: expected a text"));
+    assert!(problem("smtp.from = 'a@b'").starts_with("smtp.from: needs smtp.host as well"));
+    assert!(problem("smtp.host = 'h'").starts_with("smtp.host: needs smtp.from as well"));
+    assert!(problem("smtp = 1").starts_with("unknown key \"smtp\""));
+    assert!(problem("[smtp]\nhosts = 'h'").starts_with("unknown key \"smtp.hosts\""));
+    let mail = |more: &str| problem(&format!("[smtp]\nhost = 'h'\nfrom = 'a@b.c'\n{more}"));
+    assert!(mail("to = ['a@b', 'x']").starts_with("smtp.to: \"x\" expected an address"));
+    assert!(mail("security = 'ssl'").starts_with("smtp.security: \"ssl\" is not none"));
+    assert!(mail("port = 0").starts_with("smtp.port: \"0\" is not a port"));
+    assert!(mail("timeout = '3m'").starts_with("smtp.timeout: \"3m\" is not between"));
+    assert!(mail("username = 'u'").starts_with("smtp.host: smtp.username needs a password"));
+    assert!(mail("password_file = '/nowhere'").starts_with("smtp.password_file: /nowhere"));
+    let open = mail("username = 'u'\npassword = 'p'\nsecurity = 'none'");
+    assert!(
+        open.contains("would cross the network unencrypted"),
+        "{open}"
+    );
     assert!(problem("x = [").starts_with("line 1: "));
+}
+
+#[test]
+fn mail_is_sent_where_a_server_is_named() {
+    assert!(Layers::default().resolve().expect("valid").smtp.is_none());
+    let (_dir, layers) = file(
+        "[smtp]\nhost = 'mail.example.com'\nfrom = 'Watchfire <w@example.com>'\n\
+         to = ['a@example.com', 'b@example.com']\nusername = 'w'",
+    );
+    let mut layers = layers.expect("valid");
+    let secret = |name: &str| (name == "WATCHFIRE_SMTP_PASSWORD").then(|| "hunter2".to_owned());
+    layers.read_environment(secret);
+    let settings = layers.resolve().expect("valid");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let smtp = settings.smtp.expect("set");
+    assert_eq!((smtp.port, smtp.to.len()), (587, 2));
+    assert_eq!(smtp.timeout, limit::MAIL_TIMEOUT);
+    assert_eq!(smtp.gather, limit::MAIL_GATHER);
+    assert_eq!(smtp.interval, limit::MAIL_INTERVAL);
+    assert_eq!(smtp.login.expect("set").password.expose(), "hunter2");
+}
+
+#[test]
+fn a_password_can_stand_in_a_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("password");
+    std::fs::write(&path, "a b \r\n").expect("written");
+    let toml = format!(
+        "[smtp]\nhost = '127.0.0.1'\nsecurity = 'none'\nfrom = 'a@b'\nusername = 'u'\n\
+         password_file = '{}'",
+        path.display()
+    );
+    let (_dir, layers) = file(&toml);
+    let smtp = layers
+        .expect("valid")
+        .resolve()
+        .expect("valid")
+        .smtp
+        .expect("set");
+    assert_eq!(smtp.login.expect("set").password.expose(), "a b ");
+    assert_eq!(smtp.port, 25);
 }
 
 /// The reference page, made from the table.
@@ -84,7 +141,7 @@ fn page() -> String {
          | key in the file | environment | flag | default | what it is |\n\
          |---|---|---|---|---|\n",
     );
-    for setting in TABLE {
+    for setting in table() {
         let Setting {
             key,
             env,
