@@ -2,7 +2,8 @@
 //!
 //! A credential (a signed token or an API key) becomes a [`Caller`]; nothing behind this module
 //! knows which kind it was. A route asks for a permission by the extractor it takes ([`Org`],
-//! [`App`], [`OrgApp`], [`OrgFor`], [`Sender`], [`ReadAll`]), so a route without one stands out.
+//! [`App`], [`OrgApp`], [`OrgFor`], [`Sender`], [`ReadAll`],
+//! [`OwnTasks`]), so a route without one stands out.
 //! The extractor says whose objects the caller may touch; the scope in `routes/needs.rs` says what
 //! may be done with them.
 
@@ -12,7 +13,7 @@ mod permission;
 mod tokens;
 
 pub(crate) use permission::{
-    App, By, Operational, Org, OrgApp, OrgFor, ReadAll, Sender, application_ref,
+    App, By, Operational, Org, OrgApp, OrgFor, OwnTasks, ReadAll, Sender, application_ref,
 };
 pub use tokens::{DEFAULT_ORGANIZATION, Tokens};
 

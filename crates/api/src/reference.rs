@@ -136,7 +136,7 @@ fn navigation(sections: &[(String, Vec<Operation<'_>>)]) -> Markup {
                         a href={ "#" (anchor(name)) } { (name) }
                         ul {
                             @for operation in operations {
-                                li { a href={ "#" (operation.id) } { (operation.summary()) } }
+                                li { a href={ "#" (operation.id) } { (operation.title()) } }
                             }
                         }
                     }
@@ -177,6 +177,15 @@ fn introduction(document: &Value) -> Markup {
                      "valid is answered 422 with one entry for each fault." }
                 li { "Who is answered 429 or 503 comes back after " code { "Retry-After" } " seconds." }
             }
+        }
+    }
+}
+
+/// Text of the document, which marks code as Markdown does.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

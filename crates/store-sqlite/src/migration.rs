@@ -42,6 +42,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "mail",
         sql: include_str!("../migrations/0006_mail.sql"),
     },
+    Migration {
+        version: 7,
+        name: "tasks_of_an_application",
+        sql: include_str!("../migrations/0007_tasks_of_an_application.sql"),
+    },
 ];
 
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (

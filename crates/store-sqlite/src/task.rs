@@ -198,12 +198,18 @@ fn list(
         Value::Text(org.as_str().to_owned()),
         cell(filter.kind.map(Code::code)),
         cell(filter.state.map(|state| StateCells::from(state).state)),
+        cell(filter.app.map(|app| app.0)),
     ];
+    // Each on its own index, in the order of the list.
+    let owner = match filter.app {
+        Some(_) => "app = ?4 AND +org = ?1",
+        None => "org = ?1 AND ?4 IS NULL",
+    };
     let page = page("id", range, values, |id: &TaskId| {
         Value::Blob(id.ksuid().as_bytes().to_vec())
     });
     let sql = format!(
-        "SELECT {COLUMNS} FROM task WHERE org = ?1 AND kind = ifnull(?2, kind) \
+        "SELECT {COLUMNS} FROM task WHERE {owner} AND kind = ifnull(?2, kind) \
          AND state = ifnull(?3, state){}",
         page.sql()
     );

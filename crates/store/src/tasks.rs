@@ -193,6 +193,8 @@ pub struct TaskFilter {
     pub kind: Option<TaskKind>,
     /// The state, whatever the reason of a failure.
     pub state: Option<TaskState>,
+    /// Only this application's.
+    pub app: Option<AppKey>,
 }
 
 /// A stretch of the messages a task walks.

@@ -8,7 +8,7 @@ use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::Scope;
 use watchfire_engine::Snapshot;
 use watchfire_engine::service::event_types::Sight;
-use watchfire_engine::service::{applications, notices};
+use watchfire_engine::service::{applications, notices, tasks};
 use watchfire_store::ApplicationRef;
 
 use super::{Caller, Reach};
@@ -53,6 +53,9 @@ pub(crate) struct ReadAll {
     pub(crate) org: OrganizationId,
     caller: Arc<Caller>,
 }
+
+/// The background tasks of the caller's application, or of all of its organization.
+pub(crate) struct OwnTasks(pub(crate) tasks::Owner);
 
 impl ReadAll {
     pub(crate) fn sight(&self) -> Sight<'_> {
@@ -208,6 +211,24 @@ impl FromRequestParts<ApiState> for OrgFor {
         let org = organization(parts, state).await?;
         let reference = application_in(parts, state).await?;
         Ok(Self { org, reference })
+    }
+}
+
+impl FromRequestParts<ApiState> for OwnTasks {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let caller = caller(parts, state).await?;
+        let app = match caller.reach {
+            Reach::Everything => None,
+            Reach::Only(id) => {
+                let own = ApplicationRef::Id(id);
+                let own = applications::find(state.engine(), &caller.org, &own).await?;
+                Some(own.stored.key)
+            }
+        };
+        let org = caller.org.clone();
+        Ok(Self(tasks::Owner { org, app }))
     }
 }
 

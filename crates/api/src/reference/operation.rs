@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::prose;
 use super::schema::{Field, fields, name_of, type_of};
 use super::snippet;
 
@@ -37,6 +38,13 @@ impl<'a> Operation<'a> {
         self.described["summary"].as_str().unwrap_or(self.id)
     }
 
+    /// The summary up to where it goes into detail.
+    pub(super) fn title(&self) -> &'a str {
+        let summary = self.summary();
+        let end = summary.find([';', ':', ',']);
+        end.map_or(summary, |end| &summary[..end])
+    }
+
     pub(super) fn render(&self, document: &Value) -> Markup {
         let deprecated = self.described["deprecated"] == Value::Bool(true);
         html! {
@@ -48,7 +56,7 @@ impl<'a> Operation<'a> {
                     @if deprecated { " " span.badge { "deprecated" } }
                 }
                 @if let Some(text) = self.described["description"].as_str() {
-                    @for paragraph in text.split("\n\n") { p { (paragraph) } }
+                    @for paragraph in text.split("\n\n") { p { (prose(paragraph)) } }
                 }
                 (self.access())
                 (self.parameters())
@@ -102,7 +110,7 @@ impl<'a> Operation<'a> {
                                 td { code { (name) } @if *required { " " (required_mark()) } }
                                 td { (place) }
                                 td { (type_of(schema)) }
-                                td { (about) }
+                                td { (prose(about)) }
                             }
                         }
                     }
@@ -182,7 +190,7 @@ pub(super) fn table_of(fields: &[Field<'_>]) -> Markup {
                         tr {
                             td { code { (field.name) } @if field.required { " " (required_mark()) } }
                             td { (type_of(field.schema)) }
-                            td { (field.about()) }
+                            td { (prose(field.about())) }
                         }
                     }
                 }

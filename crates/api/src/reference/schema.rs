@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::operation::table_of;
+use super::prose;
 
 /// How deep an example goes.
 const EXAMPLE_DEPTH_MAX: usize = 4;
@@ -33,7 +34,7 @@ pub(super) fn all(document: &Value) -> Markup {
             @for (name, schema) in schemas {
                 article id={ "schema-" (name) } {
                     h3 { a href={ "#schema-" (name) } { (name) } }
-                    @if let Some(about) = schema["description"].as_str() { p { (about) } }
+                    @if let Some(about) = schema["description"].as_str() { p { (prose(about)) } }
                     @let fields = fields(document, schema);
                     @if fields.is_empty() { p { (type_of(schema)) } }
                     (table_of(&fields))

@@ -48,6 +48,7 @@ const CALLS: &[Call] = &[
     ("v1.message.list", "message.list", None),
     ("v1.message.create", "message.create", Some("MessageIn")),
     ("v1.message.get", "message.get", None),
+    ("v1.message.precheck", "message.precheck", Some("MessagePrecheckIn")),
     ("v1.message.expunge-content", "message.expunge_content", None),
     ("v1.message-attempt.list-by-endpoint", "message_attempt.list_by_endpoint", None),
     ("v1.message-attempt.list-by-msg", "message_attempt.list_by_msg", None),

@@ -20,7 +20,7 @@ use crate::extract::{Body, Params, json, json_bytes};
 use crate::openapi::Errors;
 use crate::page::{EventTypes, ListResponse, PageQuery, Timed, WindowQuery};
 use crate::state::ApiState;
-use crate::wire::message::{Content, MessageIn, MessageOut};
+use crate::wire::message::{Content, MessageIn, MessageOut, MessagePrecheckIn, MessagePrecheckOut};
 
 /// A payload of the largest size, and the names around it.
 const BODY_BYTES_MAX: usize = limit::PAYLOAD_BYTES_MAX + 64 * 1024;
@@ -161,6 +161,20 @@ pub(super) async fn find(
         StatusCode::OK,
         &MessageOut::new(&found.message, query.content())?,
     ))
+}
+
+/// Says whether any endpoint would be sent such a message
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/msg/precheck/active",
+    operation_id = "v1.message.precheck", tag = "Message",
+    params(("app_id" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    request_body = MessagePrecheckIn,
+    responses((status = 200, body = MessagePrecheckOut), Errors),
+)]
+pub(super) async fn precheck(app: App, body: Body) -> ApiResult<Response> {
+    let (event_type, channels) = body.parse::<MessagePrecheckIn>()?.into_parts()?;
+    let active = messages::is_wanted(&app.snapshot, &event_type, &channels);
+    Ok(json(StatusCode::OK, &MessagePrecheckOut { active }))
 }
 
 /// Removes a message's payload

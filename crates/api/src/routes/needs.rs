@@ -29,6 +29,7 @@ const NEEDS: &[(&str, &str, Scope)] = &[
     ("GET", "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}", Scope::EndpointsRead),
     ("GET", "/app/{app_id}/msg/{msg_id}/endpoint", Scope::EndpointsRead),
     ("GET", "/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/attempt", Scope::EndpointsRead),
+    ("POST", "/app/{app_id}/msg/precheck/active", Scope::EndpointsRead),
     ("GET", "/background-task", Scope::EndpointsRead),
     ("GET", "/background-task/{task_id}", Scope::EndpointsRead),
     ("GET", "/contract", Scope::EndpointsRead),

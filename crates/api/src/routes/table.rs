@@ -26,6 +26,7 @@ pub fn router(state: &ApiState) -> Router {
             get(move || async { json_bytes(StatusCode::OK, document) }),
         )
         .route("/api/v1/{*path}", any(fallback::unknown_path))
+        .route("/ingest/{*path}", any(fallback::unknown_path))
         .merge(crate::reference::routes())
         .method_not_allowed_fallback(fallback::unsupported_method);
     crate::shell::around(routes.with_state(state.clone()), state)
@@ -95,6 +96,7 @@ fn events() -> Tables {
     vec![
         routes!(messages::list, messages::create),
         routes!(messages::find),
+        routes!(messages::precheck),
         routes!(batch::create),
         routes!(messages::expunge),
         routes!(attempts::of_endpoint),

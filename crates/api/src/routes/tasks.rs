@@ -11,7 +11,7 @@ use watchfire_engine::service::tasks::{self, TaskInput};
 use watchfire_store::{EndpointRef, Order, Task, TaskFilter, TaskKind};
 
 use super::endpoints::EndpointPath;
-use crate::auth::{App, By, Org};
+use crate::auth::{App, By, OwnTasks};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json, to_json};
 use crate::once::{replay, written};
@@ -164,7 +164,7 @@ pub(super) struct TasksQuery {
     task: Option<BackgroundTaskType>,
 }
 
-/// Lists background tasks, newest first
+/// Lists background tasks, newest first: an application's caller sees its own
 #[utoipa::path(
     get, path = "/api/v1/background-task", operation_id = "v1.background-task.list",
     tag = "Background Task", params(TasksQuery, PageQuery, OrderQuery),
@@ -172,7 +172,7 @@ pub(super) struct TasksQuery {
 )]
 pub(super) async fn list(
     State(api): State<ApiState>,
-    Org(org): Org,
+    OwnTasks(owner): OwnTasks,
     Params(query): Params<TasksQuery>,
     Params(page): Params<PageQuery>,
     Params(order): Params<OrderQuery>,
@@ -181,8 +181,9 @@ pub(super) async fn list(
     let filter = TaskFilter {
         kind: query.task.map(BackgroundTaskType::kind),
         state: query.status.map(BackgroundTaskStatus::state),
+        ..TaskFilter::default()
     };
-    let found = tasks::list(api.engine(), &org, filter, page.range()).await?;
+    let found = tasks::list(api.engine(), &owner, filter, page.range()).await?;
     let id = |task: &Task| task.id.to_string();
     let answer = page.answer(found, id, |task| BackgroundTaskOut::from(&task));
     Ok(json(StatusCode::OK, &answer))
@@ -208,10 +209,10 @@ impl TaskPath {
 )]
 pub(super) async fn find(
     State(api): State<ApiState>,
-    Org(org): Org,
+    OwnTasks(owner): OwnTasks,
     Path(path): Path<TaskPath>,
 ) -> ApiResult<Response> {
-    let task = tasks::find(api.engine(), &org, path.id()?).await?;
+    let task = tasks::find(api.engine(), &owner, path.id()?).await?;
     Ok(json(StatusCode::OK, &BackgroundTaskOut::from(&task)))
 }
 
@@ -226,9 +227,9 @@ pub(super) async fn find(
 )]
 pub(super) async fn cancel(
     By(api): By,
-    Org(org): Org,
+    OwnTasks(owner): OwnTasks,
     Path(path): Path<TaskPath>,
 ) -> ApiResult<Response> {
-    let task = tasks::cancel(api.engine(), &org, path.id()?).await?;
+    let task = tasks::cancel(api.engine(), &owner, path.id()?).await?;
     Ok(json(StatusCode::OK, &BackgroundTaskOut::from(&task)))
 }

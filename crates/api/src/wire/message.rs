@@ -239,3 +239,26 @@ impl EventExampleIn<'_> {
         })
     }
 }
+
+/// A message that somebody thinks of sending.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessagePrecheckIn {
+    #[schema(value_type = String, required)]
+    event_type: Option<EventType>,
+    channels: Option<Vec<String>>,
+}
+
+impl MessagePrecheckIn {
+    pub(crate) fn into_parts(self) -> ApiResult<(EventType, Vec<String>)> {
+        let event_type = required("eventType", self.event_type)?;
+        Ok((event_type, self.channels.unwrap_or_default()))
+    }
+}
+
+/// Whether a message would go anywhere.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MessagePrecheckOut {
+    /// An endpoint that is not switched off subscribes to it.
+    pub(crate) active: bool,
+}

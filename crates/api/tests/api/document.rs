@@ -12,6 +12,9 @@ use super::harness::Server;
 /// Operations and required fields of the Svix server's open API.
 const SVIX: &str = include_str!("svix-surface.json");
 
+/// Calls of the SDKs for Rust 2.9, JavaScript 1.99 and Python 1.99.
+const SDK_CALLS: &str = include_str!("sdk-calls.json");
+
 fn ours() -> Value {
     serde_json::from_str(&watchfire_api::document()).expect("JSON")
 }
@@ -106,6 +109,33 @@ fn every_operation_of_the_peer_is_ours() {
     for operation in svix["operations"].as_array().expect("a list") {
         let operation = operation.as_str().expect("a text");
         assert!(ours.contains(operation), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn every_call_of_the_sdks_is_answered_or_refused_by_name() {
+    let calls: Vec<String> = serde_json::from_str(SDK_CALLS).expect("JSON");
+    let ours = routes();
+    let server = Server::start().await;
+    for call in calls {
+        let ours = ours.contains(&call.replacen("/api/v1", "", 1));
+        let (method, path) = call.split_once(' ').expect("a method and a path");
+        let path = path.replace(['{', '}'], "");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::empty());
+        let answer = server.send(request.expect("a request")).await;
+        if ours {
+            let open = call.ends_with("/health") || call.ends_with("/logout");
+            let refused = answer.status == StatusCode::UNAUTHORIZED;
+            assert!(refused != open, "{call}: {answer:?}");
+        } else {
+            assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "{call}");
+            assert_eq!(answer.text("/code"), "not_implemented");
+            let detail = answer.text("/detail");
+            assert!(detail.starts_with("This server does not offer"), "{detail}");
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use watchfire_domain::scope::Scope;
 
-use super::authorization::{BODY, OPEN, PER_ORGANIZATION, READ_BY_ALL, World, routes, sorted};
+use super::authorization::{
+    BODY, OPEN, PER_APPLICATION, PER_ORGANIZATION, READ_BY_ALL, World, routes, sorted,
+};
 use super::harness::Server;
 
 /// Routes that need a credential, with the scope that the document names for each.
@@ -279,7 +281,7 @@ async fn the_key_of_another_application_finds_and_changes_nothing() {
     let other = world.server.application(r#"{"name":"other"}"#).await;
     let (_, key) = world.server.key(&body_for(&other, Scope::ALL)).await;
     let refusals = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN];
-    let exceptions = [OPEN, READ_BY_ALL].concat();
+    let exceptions = [OPEN, PER_APPLICATION, READ_BY_ALL].concat();
     world.turns_away(&key, &refusals, &exceptions).await;
 }
 

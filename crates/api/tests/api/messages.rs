@@ -225,3 +225,25 @@ async fn retention_is_given_in_days_or_in_hours() {
         assert_eq!(answer.status, status, "{retention}");
     }
 }
+
+#[tokio::test]
+async fn a_precheck_says_whether_anybody_subscribes() {
+    let server = Server::start().await;
+    server.application(r#"{"name":"A","uid":"a"}"#).await;
+    let active = async |event_type: &str, channel: &str| {
+        let body = format!(r#"{{"eventType":"{event_type}","channels":["{channel}"]}}"#);
+        let answer = server.ask("POST /app/a/msg/precheck/active", &body).await;
+        answer.json()["active"].as_bool().expect("a bool")
+    };
+    assert!(!active("threat.created", "x").await);
+    let body =
+        r#"{"url":"https://example.com/","uid":"e","eventTypes":["threat.*"],"channels":["x"]}"#;
+    server.endpoint("a", body).await;
+    assert!(active("threat.created", "x").await);
+    assert!(!active("threat.created", "y").await);
+    assert!(!active("ticket.created", "x").await);
+    server
+        .ask("PATCH /app/a/endpoint/e", r#"{"disabled":true}"#)
+        .await;
+    assert!(!active("threat.created", "x").await);
+}

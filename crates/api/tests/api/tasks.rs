@@ -157,3 +157,35 @@ async fn an_application_has_a_limited_number_of_running_tasks() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert_eq!(refused.text("/code"), "limit_reached");
 }
+
+#[tokio::test]
+async fn an_application_sees_and_cancels_its_own_tasks_and_no_others() {
+    let mut server = Server::start().await;
+    let mut tasks = Vec::new();
+    let mut apps = Vec::new();
+    for name in ["own", "other"] {
+        let body = format!(r#"{{"name":"{name}","uid":"{name}"}}"#);
+        apps.push(server.application(&body).await);
+        server
+            .endpoint(name, r#"{"url":"https://example.com/","uid":"e"}"#)
+            .await;
+        let line = format!("POST /app/{name}/endpoint/e/recover");
+        let answer = server
+            .ask(&line, r#"{"since":"2026-02-20T10:00:00Z"}"#)
+            .await;
+        tasks.push(answer.text("/id"));
+    }
+    server.speak_as(server.application_token(&apps[0], &[]));
+    let listed = server.ask("GET /background-task", "").await.json();
+    let ids: Vec<_> = listed["data"].as_array().expect("a list").iter().collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(ids[0]["id"], tasks[0].as_str());
+    for (task, status) in tasks.iter().zip([StatusCode::OK, StatusCode::NOT_FOUND]) {
+        for line in [
+            format!("GET /background-task/{task}"),
+            format!("POST /background-task/{task}/cancel"),
+        ] {
+            assert_eq!(server.ask(&line, "").await.status, status, "{line}");
+        }
+    }
+}

@@ -208,6 +208,15 @@ async fn first_answer(
     }
 }
 
+/// Whether any endpoint would be sent a message of this event type in these channels now.
+pub fn is_wanted(app: &Snapshot, event_type: &EventType, channels: &[String]) -> bool {
+    let mut endpoints = app.endpoints.iter();
+    endpoints.any(|endpoint| {
+        let settings = &endpoint.stored.endpoint.settings;
+        settings.wants(event_type, channels).is_ok()
+    })
+}
+
 /// What is sent to an endpoint to try it.
 #[derive(Clone, Debug)]
 pub struct Example {

@@ -7,7 +7,7 @@ use watchfire_domain::id::{EventType, OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Change, DeliveryStatus, EndpointRef, Range, Task, TaskArguments, TaskFilter, TaskKind,
+    AppKey, Change, DeliveryStatus, EndpointRef, Range, Task, TaskArguments, TaskFilter, TaskKind,
 };
 
 use super::audit::{self, Deed, Seen};
@@ -113,26 +113,46 @@ pub async fn create(
     Ok(task)
 }
 
-pub async fn find(engine: &Engine, org: &OrganizationId, id: TaskId) -> Result<Task> {
-    let found = engine.store().task(org, id).await?;
-    found.ok_or(Error::NotFound)
+/// Whose background tasks somebody may know of.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    pub org: OrganizationId,
+    /// Only this application's.
+    pub app: Option<AppKey>,
+}
+
+impl Owner {
+    fn owns(&self, task: &Task) -> bool {
+        self.app.is_none_or(|app| app == task.app)
+    }
+}
+
+pub async fn find(engine: &Engine, owner: &Owner, id: TaskId) -> Result<Task> {
+    let found = engine.store().task(&owner.org, id).await?;
+    let own = found.filter(|task| owner.owns(task));
+    own.ok_or(Error::NotFound)
 }
 
 pub async fn list(
     engine: &Engine,
-    org: &OrganizationId,
+    owner: &Owner,
     filter: TaskFilter,
     range: Range<TaskId>,
 ) -> Result<Vec<Task>> {
-    Ok(engine.store().tasks(org, filter, range).await?)
+    let filter = TaskFilter {
+        app: owner.app,
+        ..filter
+    };
+    Ok(engine.store().tasks(&owner.org, filter, range).await?)
 }
 
 /// Ends a running task; what it has done stays. One that has ended stays as it is.
-pub async fn cancel(engine: &Engine, org: &OrganizationId, id: TaskId) -> Result<Task> {
+pub async fn cancel(engine: &Engine, owner: &Owner, id: TaskId) -> Result<Task> {
+    find(engine, owner, id).await?;
     let now = engine.clock().now();
-    let ended = engine.store().cancel_task(org, id, now).await?;
+    let ended = engine.store().cancel_task(&owner.org, id, now).await?;
     let ended = ended.ok_or(Error::NotFound)?;
-    let deed = Deed::of(org, Action::TaskCancelled, &id);
+    let deed = Deed::of(&owner.org, Action::TaskCancelled, &id);
     engine
         .apply(vec![deed.noted(engine, Seen::NOTHING, Seen::NOTHING)])
         .await?;

@@ -361,6 +361,14 @@ impl Harness {
         sent.map(|(_, sent)| sent.clone()).collect()
     }
 
+    /// The paths requests went to and the numbers of their messages, in the order of sending.
+    pub(super) fn sent_in_order(&self) -> Vec<(String, u64)> {
+        let scripts = self.transport.scripts.lock();
+        let sent = scripts.sent.iter();
+        sent.map(|(path, sent)| (path.clone(), sent.number))
+            .collect()
+    }
+
     pub(super) async fn post(&self, app: AppKey, event_type: &str, record: Option<&str>) -> Seq {
         self.accept(app, event_type, record, Details::default())
             .await

@@ -19,6 +19,13 @@ fn org() -> OrganizationId {
     "org_test".parse().expect("valid")
 }
 
+fn owner() -> tasks::Owner {
+    tasks::Owner {
+        org: org(),
+        app: None,
+    }
+}
+
 /// An application with one endpoint.
 struct Scene {
     harness: Harness,
@@ -75,7 +82,7 @@ impl Scene {
     }
 
     async fn read(&self, task: &Task) -> Task {
-        let read = tasks::find(&self.harness.engine, &org(), task.id).await;
+        let read = tasks::find(&self.harness.engine, &owner(), task.id).await;
         read.expect("it exists")
     }
 
@@ -213,7 +220,7 @@ async fn a_task_that_is_cancelled_stops() {
     let task = scene.create(TaskKind::Recover, input).await;
     let begun = async || scene.read(&task).await.progress.done > 0;
     scene.harness.until(begun).await;
-    let ended = tasks::cancel(&scene.harness.engine, &org(), task.id).await;
+    let ended = tasks::cancel(&scene.harness.engine, &owner(), task.id).await;
     let ended = ended.expect("it exists");
     assert_eq!(ended.state, TaskState::Cancelled);
     tokio::time::sleep(Duration::from_mins(10)).await;
@@ -375,4 +382,52 @@ async fn what_an_endpoint_is_owed_is_cancelled_in_memory_and_on_disk() {
         }
     }
     assert_eq!(cancelled, ended.progress.done);
+}
+
+/// Deliveries of a task that may go before a fresh one: those that are due, those just taken up,
+/// and a step that was on its way.
+const AHEAD_MAX: usize =
+    limit::TASK_BACKLOG_MAX + limit::CLAIM_PER_ENDPOINT_MAX + limit::TASK_STEP_DELIVERIES_MAX;
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_five_thousand_messages_lets_fresh_ones_pass() {
+    const MESSAGES: usize = 5_000;
+    let scene = Scene::new().await;
+    let harness = &scene.harness;
+    let begin = harness.now();
+    for _ in 0..MESSAGES / 500 {
+        scene.failed(500).await;
+    }
+    harness.endpoint(scene.app, "calm", &[]).await;
+    let task = scene.create(TaskKind::Recover, since(begin)).await;
+    let mut fresh = 0;
+    for round in 1..=20 {
+        // The task is in the midst of its work.
+        harness
+            .until(async || harness.sent_in_order().len() >= round * 150)
+            .await;
+        let before = harness.sent_in_order().len();
+        let seq = harness.post(scene.app, "threat.created", None).await;
+        harness.until_settled(scene.app, seq).await;
+        fresh += 1;
+        let sent = harness.sent_in_order();
+        let (_, number) = sent
+            .iter()
+            .rev()
+            .find(|(path, _)| path == "calm")
+            .expect("it was sent to the other endpoint");
+        let place = |path: &str| {
+            let mut after = sent[before..].iter();
+            let found = after.position(|one| one == &(path.to_owned(), *number));
+            found.expect("it was sent")
+        };
+        assert!(place("calm") <= AHEAD_MAX, "{}", place("calm"));
+        assert!(place("hook") <= AHEAD_MAX, "{}", place("hook"));
+    }
+    assert_eq!(scene.read(&task).await.state, TaskState::Running);
+    let ended = scene.until_ended(&task).await;
+    assert_eq!(ended.progress.done, MESSAGES as u64);
+    harness
+        .until(async || scene.sent().len() == MESSAGES + fresh)
+        .await;
 }

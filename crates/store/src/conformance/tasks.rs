@@ -10,9 +10,9 @@ use watchfire_domain::outcome::{Outcome, SkipReason};
 use super::history::messages;
 use super::world::{World, at, name, settled};
 use crate::{
-    Advanced, ApplyError, Candidates, Change, Conflict, DeliveryStatus, NewOwed, Order, OwedReason,
-    Range, Remembered, Seq, Series, Store, Task, TaskArguments, TaskFailure, TaskFilter, TaskKind,
-    TaskState, TaskStep, TaskWrite,
+    Advanced, AppKey, ApplyError, Candidates, Change, Conflict, DeliveryStatus, NewOwed, Order,
+    OwedReason, Range, Remembered, Seq, Series, Store, Task, TaskArguments, TaskFailure,
+    TaskFilter, TaskKind, TaskState, TaskStep, TaskWrite,
 };
 
 /// A task about all messages of the first so many seconds.
@@ -179,7 +179,11 @@ pub async fn tasks_are_listed_by_organization_kind_and_state(store: Arc<dyn Stor
     assert_eq!(advance(&world, failed).await, Advanced::Done(0));
     let listed = async |kind, state, order| {
         let range = Range::from_start(order, 10);
-        let filter = TaskFilter { kind, state };
+        let filter = TaskFilter {
+            kind,
+            state,
+            app: None,
+        };
         let listed = world.store.tasks(&world.org, filter, range).await;
         let listed = listed.expect("list them");
         listed.iter().map(|task| task.id).collect::<Vec<_>>()
@@ -194,6 +198,20 @@ pub async fn tasks_are_listed_by_organization_kind_and_state(store: Arc<dyn Stor
     let running = world.store.running_tasks(Some(tasks[1]), 10).await;
     let running: Vec<_> = running.expect("list").iter().map(|task| task.id).collect();
     assert_eq!(running, tasks[2..]);
+    let listed_for = async |app, kind| {
+        let range = Range::from_start(Order::Ascending, 10);
+        let filter = TaskFilter {
+            kind,
+            app: Some(app),
+            ..TaskFilter::default()
+        };
+        let listed = world.store.tasks(&world.org, filter, range).await;
+        let listed = listed.expect("list them");
+        listed.iter().map(|task| task.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed_for(world.app, None).await, tasks);
+    assert_eq!(listed_for(world.app, replays).await, tasks[2..3]);
+    assert_eq!(listed_for(AppKey(world.app.0 + 1), None).await, []);
     let elsewhere: OrganizationId = name("org_two");
     let range = Range::from_start(Order::Ascending, 10);
     let none = world
