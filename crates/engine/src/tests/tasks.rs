@@ -123,6 +123,8 @@ async fn recover_sends_again_what_failed_in_the_window_and_nothing_else() {
     let failed = scene.failed(5).await;
     let delivered = harness.post(scene.app, "threat.created", None).await;
     harness.until_settled(scene.app, delivered).await;
+    // Attempts of the same few milliseconds are in no order of time.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let task = scene.create(TaskKind::Recover, since(begin)).await;
     let ended = scene.until_ended(&task).await;
     assert_eq!(ended.state, TaskState::Finished);
