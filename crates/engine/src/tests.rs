@@ -3,6 +3,7 @@
 
 mod harness;
 mod lag;
+mod looking;
 mod mail;
 mod notices;
 mod tasks;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use watchfire_domain::id::EndpointId;
 use watchfire_domain::time::Timestamp;
-use watchfire_engine::service::endpoints::{self, OpenEndpoint};
+use watchfire_engine::service::endpoints::{self, Condition, EndpointQuery, OpenEndpoint, Sort};
 use watchfire_engine::service::{Repeatable, attempts, messages};
 use watchfire_store::{EndpointRef, Order};
 
@@ -53,10 +53,54 @@ pub(super) fn out(api: &ApiState, endpoint: &OpenEndpoint) -> EndpointOut {
     EndpointOut::new(endpoint, api.fingerprints())
 }
 
+/// Which endpoints to list, beyond what the Svix API knows.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndpointsQuery {
+    /// Only those of which this is to be said: `active`, `probation`, `failing`, `suspended`,
+    /// `disabled` (by its failures or by a person) or `off` (by its owner).
+    state: Option<String>,
+    /// Only those of this user.
+    owner: Option<String>,
+    /// Only those with this text in their URL, description or uid, or with this id.
+    search: Option<String>,
+    /// Only those that get this event type.
+    event_type: Option<String>,
+    /// `created` unless given, `name` (the description, or the URL where there is none),
+    /// `lastDelivery` or `failing` (descending: the worst first).
+    sort: Option<String>,
+}
+
+impl EndpointsQuery {
+    fn into_query(self) -> ApiResult<EndpointQuery> {
+        let state = self.state.map(|name| {
+            let names = Condition::ALL.map(Condition::name);
+            Condition::named(&name).ok_or_else(|| one_of("state", &names))
+        });
+        let sort = self.sort.map(|name| {
+            let names = Sort::ALL.map(Sort::name);
+            Sort::named(&name).ok_or_else(|| one_of("sort", &names))
+        });
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Ok(EndpointQuery {
+            state: state.transpose()?,
+            owner: filled(self.owner),
+            search: filled(self.search),
+            event_type: filled(self.event_type),
+            sort: sort.transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+fn one_of(name: &'static str, names: &[&str]) -> ApiError {
+    ApiError::query(name, format_args!("must be one of {}", names.join(", ")))
+}
+
 /// Lists an application's endpoints
 #[utoipa::path(
     get, path = "/api/v1/app/{app_id}/endpoint", operation_id = "v1.endpoint.list",
-    tag = "Endpoint", params(("app_id" = String, Path), PageQuery, OrderQuery),
+    tag = "Endpoint", params(("app_id" = String, Path), PageQuery, OrderQuery, EndpointsQuery),
     responses((status = 200, body = ListResponse<EndpointOut>), Errors),
 )]
 pub(super) async fn list(
@@ -64,9 +108,17 @@ pub(super) async fn list(
     app: App,
     Params(query): Params<PageQuery>,
     Params(order): Params<OrderQuery>,
+    Params(wanted): Params<EndpointsQuery>,
 ) -> ApiResult<Response> {
     let page = Page::new(&query, order.or(Order::Descending))?;
-    let found = endpoints::list(api.engine(), &app.snapshot, page.range()).await?;
+    let wanted = wanted.into_query()?;
+    let (engine, app) = (api.engine(), &app.snapshot);
+    let found = if wanted.is_plain() {
+        endpoints::list(engine, app, page.range()).await?
+    } else {
+        let found = endpoints::search(engine, app, &wanted, page.range()).await?;
+        found.into_iter().map(|listed| listed.endpoint).collect()
+    };
     let id = |endpoint: &OpenEndpoint| endpoint.stored.endpoint.identity.id.to_string();
     let answer = page.answer(found, id, |endpoint| out(&api, &endpoint));
     Ok(json(StatusCode::OK, &answer))

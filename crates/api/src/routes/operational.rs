@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::endpoints::{self, EndpointPath};
+use super::endpoints::{self, EndpointPath, EndpointsQuery};
 use super::secrets;
 use crate::auth::{By, Operational};
 use crate::error::ApiResult;
@@ -22,7 +22,7 @@ use crate::wire::endpoint::{
 #[utoipa::path(
     get, path = "/api/v1/operational-webhook/endpoint",
     operation_id = "v1.operational-webhook.endpoint.list", tag = "Operational Webhook Endpoint",
-    params(PageQuery, OrderQuery),
+    params(PageQuery, OrderQuery, EndpointsQuery),
     responses((status = 200, body = ListResponse<EndpointOut>), Errors),
 )]
 pub(super) async fn list(
@@ -30,8 +30,9 @@ pub(super) async fn list(
     Operational(app): Operational,
     Params(query): Params<PageQuery>,
     Params(order): Params<OrderQuery>,
+    Params(wanted): Params<EndpointsQuery>,
 ) -> ApiResult<Response> {
-    endpoints::list(state, app, Params(query), Params(order)).await
+    endpoints::list(state, app, Params(query), Params(order), Params(wanted)).await
 }
 
 /// Creates an endpoint for operational webhooks

@@ -1,6 +1,8 @@
 //! Endpoints, their secrets and their headers.
 
 use axum::http::StatusCode;
+use serde_json::Value;
+use watchfire_testkit::{Reply, Script};
 
 use super::harness::Server;
 
@@ -145,7 +147,7 @@ async fn a_credential_goes_in_and_never_comes_out() {
         let json = &answer.json()["auth"];
         assert_eq!(
             json["type"],
-            serde_json::from_str::<serde_json::Value>(auth).expect("JSON")["type"]
+            serde_json::from_str::<Value>(auth).expect("JSON")["type"]
         );
         assert_eq!(json["fingerprint"].is_string(), json["type"] != "none");
     }
@@ -296,4 +298,60 @@ async fn headers_come_with_the_endpoint_and_go_by_name() {
     let reserved = r#"{"url":"https://example.com/","headers":{"webhook-id":"1"}}"#;
     server.show("POST /app/a/endpoint", reserved).await;
     insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn endpoints_are_searched_filtered_and_sorted() {
+    let server = Server::with(Script::choose(|request| match request.path() {
+        "/gone" => Reply::status(410),
+        _ => Reply::status(200),
+    }))
+    .await;
+    let app = r#"{"name":"Acme","uid":"acme","contract":"defectdojo"}"#;
+    server.application(app).await;
+    for body in [
+        r#"{"url":"https://a.example/gone","uid":"gone","description":"Zulu"}"#,
+        r#"{"url":"https://b.example/","uid":"blue","description":"alpha","owner":"ann"}"#,
+        r#"{"url":"https://c.example/","uid":"off","disabled":true}"#,
+    ] {
+        server.endpoint("acme", body).await;
+        server.clock.advance(std::time::Duration::from_secs(1));
+    }
+    let message = r#"{"eventType":"product_added","payload":{}}"#;
+    server.message("acme", message).await;
+    let is_gone = |answer: &Value| answer["data"][0]["uid"] == "gone";
+    server
+        .until("GET /app/acme/endpoint?state=disabled", is_gone)
+        .await;
+    for (query, expected) in [
+        ("search=B.EXAMPLE", vec!["blue"]),
+        ("search=zulu", vec!["gone"]),
+        ("owner=ann", vec!["blue"]),
+        ("owner=bob", vec![]),
+        ("state=off", vec!["off"]),
+        ("eventType=product_added", vec!["off", "blue", "gone"]),
+        ("sort=name&order=ascending", vec!["blue", "off", "gone"]),
+        ("sort=failing", vec!["off", "gone", "blue"]),
+        ("sort=created&order=ascending", vec!["gone", "blue", "off"]),
+        ("sort=name&order=ascending&limit=1", vec!["blue"]),
+    ] {
+        let line = format!("GET /app/acme/endpoint?{query}");
+        let answer = server.ask(&line, "").await.json();
+        let found = answer["data"].as_array().expect("a list");
+        let uids: Vec<_> = found.iter().map(|found| &found["uid"]).collect();
+        assert_eq!(uids, expected, "{query}");
+    }
+    let first = "GET /app/acme/endpoint?sort=name&order=ascending&limit=2";
+    let first = server.ask(first, "").await;
+    let rest = format!(
+        "GET /app/acme/endpoint?sort=name&order=ascending&iterator={}",
+        first.text("/iterator")
+    );
+    let rest = server.ask(&rest, "").await.json();
+    assert_eq!(rest["data"][0]["uid"], "gone", "{rest}");
+    for wrong in ["state=sleepy", "sort=size"] {
+        let line = format!("GET /app/acme/endpoint?{wrong}");
+        let answer = server.ask(&line, "").await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
 }

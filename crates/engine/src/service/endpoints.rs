@@ -1,6 +1,7 @@
 //! Endpoints: where an application's messages go.
 
 mod input;
+mod listing;
 mod secrets;
 
 use watchfire_contracts::manifest::PingOn;
@@ -14,6 +15,7 @@ use watchfire_domain::secret::SigningKey;
 use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoint};
 
 pub use self::input::{EndpointInput, EndpointPatch, Extras};
+pub use self::listing::{Condition, EndpointQuery, ListedEndpoint, Sort, search};
 pub use self::secrets::{
     Rotation, headers, patch_headers, put_headers, rotate, secret, secret_after_rotation,
 };

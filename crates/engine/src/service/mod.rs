@@ -8,10 +8,12 @@
 //! Every function takes the owner (organization or application) of what it touches, so that no
 //! object of another tenant can be reached by its id.
 
+pub mod activity;
 pub mod applications;
 pub mod attempts;
 pub mod audit;
 mod check;
+pub mod deliveries;
 mod edit;
 pub mod endpoints;
 mod error;
@@ -19,9 +21,11 @@ pub mod event_types;
 pub mod headers;
 pub mod health;
 pub mod keys;
+pub mod matching;
 pub mod messages;
 pub mod notices;
 mod once;
+pub mod records;
 pub mod tasks;
 
 pub use check::Fault;
