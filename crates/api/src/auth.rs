@@ -1,126 +1,52 @@
-//! Who is calling, and what they may do.
+//! Who is calling the API.
 //!
-//! A credential (a signed token or an API key) becomes a [`Caller`]; nothing behind this module
-//! knows which kind it was. A route asks for a permission by the extractor it takes ([`Org`],
-//! [`App`], [`OrgApp`], [`OrgFor`], [`Sender`], [`ReadAll`],
-//! [`OwnTasks`]), so a route without one stands out.
-//! The extractor says whose objects the caller may touch; the scope in `routes/needs.rs` says what
-//! may be done with them.
+//! What a credential means is decided by [`watchfire_engine::identity`], for the dashboard as well.
+//! A route asks for a permission by the extractor it takes ([`Org`], [`App`], [`OrgApp`],
+//! [`OrgFor`], [`Sender`], [`ReadAll`], [`OwnTasks`]), so a route without one stands out. The
+//! extractor says whose objects the caller may touch; the scope in `routes/needs.rs` says what may
+//! be done with them.
 
-mod cache;
-mod jwt;
 mod permission;
-mod tokens;
 
 pub(crate) use permission::{
     App, By, Operational, Org, OrgApp, OrgFor, OwnTasks, ReadAll, Sender, application_ref,
 };
-pub use tokens::{DEFAULT_ORGANIZATION, Tokens};
-
-use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use parking_lot::Mutex;
-use ring::digest::{SHA256, digest};
-use watchfire_domain::audit::Actor;
-use watchfire_domain::id::{ApplicationId, OrganizationId};
-use watchfire_domain::scope::{Scope, Scopes};
-use watchfire_domain::time::Timestamp;
-use watchfire_engine::Engine;
-use watchfire_engine::service::keys;
-use watchfire_store::ApiKey;
+use watchfire_engine::identity::{Denied, Refused};
 
-use crate::error::{ApiError, ApiResult, Code};
+use crate::error::{ApiError, Code};
 
-/// Who is calling.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Caller {
-    /// As the audit log names them.
-    pub(crate) actor: Arc<Actor>,
-    pub(crate) org: OrganizationId,
-    pub(crate) reach: Reach,
-    pub(crate) scopes: Scopes,
-    /// Which flagged event types an application's caller sees.
-    pub(crate) feature_flags: Vec<String>,
-}
-
-/// What a caller can reach of its organization.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    Everything,
-    Only(ApplicationId),
-}
-
-/// Turns credentials into callers.
-pub(crate) struct Authenticator {
-    tokens: Tokens,
-    /// Verifying a signature costs more than all else a small request does.
-    verified: Mutex<cache::Verified>,
-}
-
-impl Authenticator {
-    pub(crate) fn new(tokens: Tokens) -> Self {
-        Self {
-            tokens,
-            verified: Mutex::default(),
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Scope(scope) => Self::new(
+                Code::InsufficientAccess,
+                format!("Insufficient access for the given operation. It needs the scope {scope}."),
+            ),
+            Denied::Reach => Code::InsufficientAccess.into(),
         }
     }
-
-    pub(crate) fn tokens(&self) -> &Tokens {
-        &self.tokens
-    }
-
-    pub(crate) async fn caller(
-        &self,
-        headers: &HeaderMap,
-        engine: &Engine,
-    ) -> ApiResult<Arc<Caller>> {
-        let credential = bearer(headers).ok_or(Code::AuthenticationFailed)?;
-        if !credential.starts_with(keys::PREFIX) {
-            return self.caller_by_token(credential, engine.clock().now());
-        }
-        let stored = keys::authenticate(engine, credential).await?;
-        let stored = stored.ok_or(Code::AuthenticationFailed)?;
-        Ok(Arc::new(Caller::from(&stored.key)))
-    }
-
-    fn caller_by_token(&self, token: &str, now: Timestamp) -> ApiResult<Arc<Caller>> {
-        let name = digest(&SHA256, token.as_bytes());
-        let name = <[u8; 32]>::try_from(name.as_ref()).expect("SHA-256 yields 32 bytes");
-        if let Some(caller) = self.verified.lock().find(&name, now) {
-            return Ok(caller);
-        }
-        let (caller, until) = self.tokens.verify(token, now)?;
-        let caller = Arc::new(caller);
-        self.verified.lock().keep(name, Arc::clone(&caller), until);
-        Ok(caller)
-    }
 }
 
-impl Caller {
-    /// Refuses what none of the scopes allows.
-    fn require(&self, scope: Scope) -> ApiResult<()> {
-        if self.scopes.allow(scope) {
-            return Ok(());
-        }
-        Err(ApiError::new(
-            Code::InsufficientAccess,
-            format!("Insufficient access for the given operation. It needs the scope {scope}."),
-        ))
-    }
-}
-
-impl From<&ApiKey> for Caller {
-    fn from(key: &ApiKey) -> Self {
-        Self {
-            actor: Arc::new(Actor::Key {
-                id: key.id,
-                name: key.name.clone(),
-            }),
-            org: key.org.clone(),
-            reach: key.application.map_or(Reach::Everything, Reach::Only),
-            scopes: key.scopes,
-            feature_flags: Vec::new(),
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NotValid => Code::AuthenticationFailed.into(),
+            Refused::SigningSecret => Self::new(
+                Code::AuthenticationFailed,
+                "Invalid token. This is the secret that signs tokens, not a token: mint one with \
+                 `watchfire token` and send that.",
+            ),
+            Refused::NoSubject => {
+                Self::new(Code::AuthenticationFailed, "Invalid token (missing `sub`).")
+            }
+            Refused::BadSubject => Code::BadSubject.into(),
+            Refused::BadClaim { claim, kind } => Self::new(
+                Code::BadToken,
+                format!("`{claim}` is not a valid {kind} id"),
+            ),
+            Refused::Service(error) => error.into(),
         }
     }
 }

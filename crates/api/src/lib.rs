@@ -3,8 +3,8 @@
 //! # The players
 //!
 //! - [`router`] builds the routes; [`ApiState`] is what they share.
-//! - `auth` says who is calling: a token or an API key becomes a caller, each route names the
-//!   permission it asks for by the extractor it takes, and `routes/needs.rs` the scope.
+//! - `auth` says who is calling: each route names the permission it asks for by the extractor it
+//!   takes, and `routes/needs.rs` the scope.
 //! - `wire` holds the only types that are read from or written to the wire; `routes` hands them to
 //!   the engine's services, one file a resource.
 //! - `page` pages lists both ways, `once` recognizes repeated requests, `error` words what went
@@ -15,9 +15,8 @@
 //!
 //! # What this crate must never do
 //!
-//! Open an outbound connection, decide anything about a delivery, keep state of its own beyond a
-//! cache of verified tokens, or build SQL. A secret leaves only through the routes that are for
-//! reading it.
+//! Open an outbound connection, decide anything about a delivery, keep state of its own, or build
+//! SQL. A secret leaves only through the routes that are for reading it.
 //!
 //! Start reading at `routes/messages.rs`: one event's way in.
 
@@ -33,8 +32,8 @@ mod shell;
 mod state;
 mod wire;
 
-pub use auth::{DEFAULT_ORGANIZATION, Tokens};
 pub use error::errors_reference;
 pub use openapi::document;
 pub use routes::{router, scopes_reference};
 pub use state::{ApiConfig, ApiState};
+pub use watchfire_engine::identity::{DEFAULT_ORGANIZATION, Tokens};

@@ -7,8 +7,7 @@ use watchfire_domain::audit::Actor;
 use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::Engine;
-
-use crate::auth::{Authenticator, Tokens};
+use watchfire_engine::identity::{Authenticator, Tokens};
 
 /// What an operator sets about the API.
 #[derive(Clone, Debug)]

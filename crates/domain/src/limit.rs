@@ -266,6 +266,22 @@ limits! {
     MAIL_REPLY_LINE_BYTES_MAX: Bytes = 4 * 1024;
     /// Lines of one reply of a mail server.
     MAIL_REPLY_LINES_MAX: Count = 100;
+    /// A link that signs in to the dashboard once.
+    SIGN_IN_TICKET_LIFE: Time = hours(1);
+    /// A session of the dashboard or the portal, however busy.
+    SESSION_LIFE: Time = hours(12);
+    /// A session nobody uses.
+    SESSION_IDLE_MAX: Time = hours(2);
+    /// A form sent to the dashboard; an event to try is the largest.
+    FORM_BYTES_MAX: Bytes = 1024 * 1024 + 64 * 1024;
+    /// Fields of a form: an event type each, and some more.
+    FORM_FIELDS_MAX: Count = 2_048;
+    /// Rows of a list in the dashboard.
+    DASHBOARD_PAGE_ITEMS: Count = 50;
+    /// Live views open at a time; each is a connection that stays.
+    LIVE_VIEWS_MAX: Count = 512;
+    /// A live view; browsers open it anew.
+    LIVE_VIEW_LIFE: Time = Duration::from_mins(10);
     /// Connections to our API.
     API_CONNECTIONS_MAX: Count = 8_192;
 }

@@ -16,6 +16,7 @@
 //! - `owed` brings back what is due; `recover` brings back what the last run left; `upkeep` moves
 //!   the checkpoint and removes what has outlived its retention.
 //! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
+//! - `identity` turns credentials into callers, for the API and the dashboard alike.
 //! - `jobs` carries out background tasks: recover, replay, cancel.
 //! - `service` is what the API and the dashboard call.
 //!
@@ -34,6 +35,7 @@ mod endpoint;
 mod engine;
 mod event;
 mod health_watch;
+pub mod identity;
 mod inner;
 mod jobs;
 mod keyring;

@@ -7,11 +7,12 @@ use axum::http::request::Parts;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::Scope;
 use watchfire_engine::Snapshot;
+use watchfire_engine::identity::{Caller, Reach};
 use watchfire_engine::service::event_types::Sight;
 use watchfire_engine::service::{applications, notices, tasks};
 use watchfire_store::ApplicationRef;
 
-use super::{Caller, Reach};
+use super::bearer;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::routes::scope_of;
 use crate::state::ApiState;
@@ -84,8 +85,9 @@ async fn known(parts: &mut Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
     if let Some(caller) = parts.extensions.get::<Arc<Caller>>() {
         return Ok(Arc::clone(caller));
     }
+    let credential = bearer(&parts.headers).ok_or(Code::AuthenticationFailed)?;
     let authenticator = state.authenticator();
-    let caller = authenticator.caller(&parts.headers, state.engine()).await?;
+    let caller = authenticator.caller(state.engine(), credential).await?;
     parts.extensions.insert(Arc::clone(&caller));
     Ok(caller)
 }
@@ -101,10 +103,7 @@ async fn caller(parts: &mut Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
 
 async fn organization(parts: &mut Parts, state: &ApiState) -> ApiResult<OrganizationId> {
     let caller = caller(parts, state).await?;
-    match caller.reach {
-        Reach::Everything => Ok(caller.org.clone()),
-        Reach::Only(_) => Err(Code::InsufficientAccess.into()),
-    }
+    Ok(caller.organization()?.clone())
 }
 
 /// The application the path names.
@@ -167,9 +166,10 @@ async fn within_reach(
     reference: &ApplicationRef,
 ) -> ApiResult<Arc<Snapshot>> {
     let snapshot = applications::find(state.engine(), &caller.org, reference).await?;
-    match caller.reach {
-        Reach::Only(id) if id != snapshot.stored.application.id => Err(Code::NotFound.into()),
-        Reach::Only(_) | Reach::Everything => Ok(snapshot),
+    if caller.reaches(snapshot.stored.application.id) {
+        Ok(snapshot)
+    } else {
+        Err(Code::NotFound.into())
     }
 }
 

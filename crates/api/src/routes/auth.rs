@@ -4,6 +4,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use watchfire_engine::service::audit;
 
+use watchfire_engine::identity::Grant;
+
 use super::applications::find_or_create;
 use crate::auth::{By, Org, OrgApp, OrgFor};
 use crate::error::{ApiResult, Code};
@@ -29,13 +31,12 @@ pub(super) async fn app_portal_access(
     body: Body,
 ) -> ApiResult<Response> {
     let input = body.parse_or_default::<AppPortalAccessIn>()?;
+    let grant = input.grant();
     let app = find_or_create(&api, &scope, input.application).await?;
     audit::note_portal_link(api.engine(), &app).await?;
-    let flags = input.feature_flags.unwrap_or_default();
-    let flags = flags.iter().map(ToString::to_string).collect();
     let id = app.stored.application.id;
     let tokens = api.authenticator().tokens();
-    let token = tokens.for_application(&scope.org, id, flags, api.now());
+    let token = tokens.for_application(&scope.org, id, grant, api.now());
     let url = portal_url(&api, &headers, &token);
     Ok(json(StatusCode::OK, &AppPortalAccessOut { url, token }))
 }
@@ -56,7 +57,7 @@ pub(super) async fn dashboard_access(
     audit::note_portal_link(api.engine(), &app.snapshot).await?;
     let id = app.snapshot.stored.application.id;
     let tokens = api.authenticator().tokens();
-    let token = tokens.for_application(&app.org, id, Vec::new(), api.now());
+    let token = tokens.for_application(&app.org, id, Grant::default(), api.now());
     let url = portal_url(&api, &headers, &token);
     Ok(json(StatusCode::OK, &DashboardAccessOut { url, token }))
 }

@@ -16,6 +16,7 @@ use watchfire_contracts::render::SignatureHeaders;
 use watchfire_domain::ambient::Clock as _;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::secret::SecretText;
+use watchfire_engine::identity::Grant;
 use watchfire_engine::{Bounds, Config, Engine, Parts, Validation, Vault};
 use watchfire_store::NodeId;
 use watchfire_store_sqlite::Sqlite;
@@ -122,7 +123,11 @@ impl Server {
         let app: ApplicationId = app.parse().expect("an id");
         let flags = flags.iter().map(ToString::to_string).collect();
         let org = organization(DEFAULT_ORGANIZATION);
-        tokens().for_application(&org, app, flags, self.clock.now())
+        let grant = Grant {
+            feature_flags: flags,
+            ..Grant::default()
+        };
+        tokens().for_application(&org, app, grant, self.clock.now())
     }
 
     /// Who speaks from now on.

@@ -141,15 +141,21 @@ pub async fn authenticate(engine: &Engine, text: &str) -> Result<Option<Arc<Stor
     let Some(Presented { id }) = text::parse(text) else {
         return Ok(None);
     };
-    let now = engine.clock().now();
-    let Some(stored) = engine.keyring().find(id, now).await? else {
-        return Ok(None);
+    let stored = valid(engine, id).await?;
+    let genuine = |stored: &Arc<StoredApiKey>| {
+        let vault = engine.vault();
+        vault.is_hash_of(&stored.key.hash, text.as_bytes())
     };
-    let key = &stored.key;
-    let genuine = engine.vault().is_hash_of(&key.hash, text.as_bytes());
-    if !genuine || key.expires_at.is_some_and(|at| at <= now) {
-        return Ok(None);
+    let stored = stored.filter(genuine);
+    if let Some(stored) = &stored {
+        engine.keyring().note_use(stored, engine.clock().now());
     }
-    engine.keyring().note_use(&stored, now);
-    Ok(Some(stored))
+    Ok(stored)
+}
+
+/// A key that was neither revoked nor has expired, for a caller who has presented it before.
+pub(crate) async fn valid(engine: &Engine, id: KeyId) -> Result<Option<Arc<StoredApiKey>>> {
+    let now = engine.clock().now();
+    let stored = engine.keyring().find(id, now).await?;
+    Ok(stored.filter(|stored| stored.key.expires_at.is_none_or(|at| at > now)))
 }

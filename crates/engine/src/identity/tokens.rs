@@ -11,8 +11,7 @@ use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
 
 use super::jwt::{Claims, Keys};
-use super::{Caller, Reach};
-use crate::error::{ApiError, ApiResult, Code};
+use super::{Caller, Reach, Refused};
 
 /// The organization of a server that has only one; the Svix server's default as well.
 pub const DEFAULT_ORGANIZATION: &str = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
@@ -22,7 +21,7 @@ const ISSUER: &str = "watchfire";
 /// An organization's token is configuration: it lives as long as an installation.
 const ORGANIZATION_LIFE: Duration = Duration::from_hours(24 * 365 * 10);
 /// An application's token is a session of one customer.
-pub(crate) const APPLICATION_LIFE: Duration = Duration::from_hours(24 * 28);
+pub(super) const APPLICATION_LIFE: Duration = Duration::from_hours(24 * 28);
 /// What a customer does in the portal: all with its own endpoints, but no events of its own.
 const CUSTOMER: [Scope; 4] = [
     Scope::EndpointsRead,
@@ -32,6 +31,17 @@ const CUSTOMER: [Scope; 4] = [
 ];
 /// Clocks of those who mint tokens may differ from ours by this much.
 const SKEW: Duration = Duration::from_mins(1);
+
+/// What a token for one application gives; by default all a customer may do, for the longest time.
+#[derive(Clone, Debug, Default)]
+pub struct Grant {
+    /// It sees event types without a feature flag or with one of these.
+    pub feature_flags: Vec<String>,
+    /// Never more than a customer may do.
+    pub scopes: Option<Scopes>,
+    /// At most 28 days.
+    pub life: Option<Duration>,
+}
 
 /// Mints and verifies tokens with one secret.
 pub struct Tokens {
@@ -55,25 +65,33 @@ impl Tokens {
         })
     }
 
-    /// A token for one application; it sees event types without a feature flag or with one of
-    /// these.
+    /// A token for one application.
     pub fn for_application(
         &self,
         org: &OrganizationId,
         app: ApplicationId,
-        feature_flags: Vec<String>,
+        grant: Grant,
         now: Timestamp,
     ) -> String {
+        let scopes = grant.scopes.map(|scopes| scopes.to_string());
         self.keys.sign(&Claims {
             sub: Some(app.to_string()),
             org: Some(org.to_string()),
-            feature_flags,
-            ..lasting(now, APPLICATION_LIFE)
+            feature_flags: grant.feature_flags,
+            scopes,
+            ..lasting(
+                now,
+                grant.life.unwrap_or(APPLICATION_LIFE).min(APPLICATION_LIFE),
+            )
         })
     }
 
     /// Whom a token speaks for, and from when on it is not valid any more.
-    pub(super) fn verify(&self, token: &str, now: Timestamp) -> ApiResult<(Caller, Timestamp)> {
+    pub(super) fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(Caller, Timestamp), Refused> {
         let claims = self
             .keys
             .verify(token)
@@ -81,21 +99,18 @@ impl Tokens {
         let until = claims.exp.map_or(Timestamp::MAX, |exp| instant(exp) + SKEW);
         let from = claims.nbf.map_or(Timestamp::MIN, |nbf| instant(nbf) - SKEW);
         if now < from || now >= until {
-            return Err(Code::AuthenticationFailed.into());
+            return Err(Refused::NotValid);
         }
         Ok((caller(claims)?, until))
     }
 
-    fn not_a_token(&self, token: &str) -> ApiError {
+    fn not_a_token(&self, token: &str) -> Refused {
         let secret = self.secret.expose().as_bytes();
         if bool::from(secret.ct_eq(token.as_bytes())) {
-            return ApiError::new(
-                Code::AuthenticationFailed,
-                "Invalid token. This is the secret that signs tokens, not a token: mint one with \
-                 `watchfire token` and send that.",
-            );
+            Refused::SigningSecret
+        } else {
+            Refused::NotValid
         }
-        Code::AuthenticationFailed.into()
     }
 }
 
@@ -123,32 +138,40 @@ fn instant(seconds: f64) -> Timestamp {
     Timestamp::from_unix_micros((seconds * 1_000_000.0) as i64)
 }
 
-fn caller(claims: Claims) -> ApiResult<Caller> {
-    let no_subject = || ApiError::new(Code::AuthenticationFailed, "Invalid token (missing `sub`).");
-    let subject = claims.sub.ok_or_else(no_subject)?;
+fn caller(claims: Claims) -> Result<Caller, Refused> {
+    let subject = claims.sub.ok_or(Refused::NoSubject)?;
     let actor = Arc::new(Actor::Token {
         subject: subject.clone(),
     });
     let Some(org) = claims.org else {
         return Ok(Caller {
             actor,
-            org: organization(&subject).ok_or(Code::BadSubject)?,
+            org: organization(&subject).ok_or(Refused::BadSubject)?,
             reach: Reach::Everything,
             scopes: Scopes::from_iter([Scope::Admin]),
             feature_flags: claims.feature_flags,
         });
     };
-    let bad = |claim: &str, kind: &str| {
-        ApiError::new(
-            Code::BadToken,
-            format!("`{claim}` is not a valid {kind} id"),
-        )
+    let bad = |claim, kind| Refused::BadClaim { claim, kind };
+    let customer = Scopes::from_iter(CUSTOMER);
+    let scopes = match claims.scopes {
+        None => customer,
+        // Never more than a customer may have, whoever signed it.
+        Some(text) => {
+            let asked: Scopes = text
+                .parse()
+                .map_err(|_| bad("scopes", "a list of scopes"))?;
+            customer
+                .granted()
+                .filter(|scope| asked.allow(*scope))
+                .collect()
+        }
     };
     Ok(Caller {
         actor,
         org: organization(&org).ok_or_else(|| bad("org", "organization"))?,
         reach: Reach::Only(subject.parse().map_err(|_| bad("sub", "application"))?),
-        scopes: Scopes::from_iter(CUSTOMER),
+        scopes,
         feature_flags: claims.feature_flags,
     })
 }
@@ -167,13 +190,12 @@ mod tests {
         Tokens::new(&SecretText::new("secret".into()))
     }
 
-    fn code_of(claims: &Claims) -> Option<Code> {
+    fn verified(claims: &Claims) -> Result<Caller, Refused> {
         let tokens = tokens();
-        match tokens.verify(&tokens.keys.sign(claims), Timestamp::EPOCH) {
-            Err(ApiError::Coded { code, .. }) => Some(code),
-            Err(ApiError::Invalid(_)) => panic!("a token has no fields"),
-            Ok(_) => None,
-        }
+        let token = tokens.keys.sign(claims);
+        tokens
+            .verify(&token, Timestamp::EPOCH)
+            .map(|(caller, _)| caller)
     }
 
     fn claims(sub: Option<&str>, org: Option<&str>) -> Claims {
@@ -204,31 +226,51 @@ mod tests {
     #[test]
     fn claims_that_name_no_owner_are_told_apart() {
         let app = "app_000000000000000000000000000";
-        assert_eq!(code_of(&claims(Some(app), Some("org_a"))), None);
-        assert_eq!(
-            code_of(&claims(None, None)),
-            Some(Code::AuthenticationFailed)
-        );
-        assert_eq!(
-            code_of(&claims(None, Some("org_a"))),
-            Some(Code::AuthenticationFailed)
-        );
-        assert_eq!(code_of(&claims(Some("a"), None)), Some(Code::BadSubject));
-        assert_eq!(code_of(&claims(Some(app), None)), Some(Code::BadSubject));
-        assert_eq!(code_of(&claims(Some(app), Some("a"))), Some(Code::BadToken));
-        assert_eq!(
-            code_of(&claims(Some("a"), Some("org_a"))),
-            Some(Code::BadToken)
-        );
+        let check = |sub, org| verified(&claims(sub, org)).expect_err("refused");
+        verified(&claims(Some(app), Some("org_a"))).expect("valid");
+        assert!(matches!(check(None, None), Refused::NoSubject));
+        assert!(matches!(check(None, Some("org_a")), Refused::NoSubject));
+        assert!(matches!(check(Some("a"), None), Refused::BadSubject));
+        assert!(matches!(check(Some(app), None), Refused::BadSubject));
+        let bad = |claim| move |refused| matches!(refused, Refused::BadClaim { claim: c, .. } if c == claim);
+        assert!(bad("org")(check(Some(app), Some("a"))));
+        assert!(bad("sub")(check(Some("a"), Some("org_a"))));
+    }
+
+    #[test]
+    fn an_application_s_token_gives_no_more_than_a_customer_may_do() {
+        let app = "app_000000000000000000000000000";
+        let check = |scopes: Option<&str>, expect: &[Scope]| {
+            let claims = Claims {
+                scopes: scopes.map(Into::into),
+                ..claims(Some(app), Some("org_a"))
+            };
+            let caller = verified(&claims).expect("valid");
+            assert_eq!(
+                caller.scopes,
+                expect.iter().copied().collect(),
+                "{scopes:?}"
+            );
+        };
+        check(None, &CUSTOMER);
+        check(Some("endpoints:read"), &[Scope::EndpointsRead]);
+        check(Some("admin"), &CUSTOMER);
+        check(Some("events:write"), &[]);
+        let claims = Claims {
+            scopes: Some("everything".into()),
+            ..claims(Some(app), Some("org_a"))
+        };
+        assert!(verified(&claims).is_err());
     }
 
     #[test]
     fn whoever_sends_the_secret_is_told_so() {
-        let detail = |token: &str| match tokens().verify(token, Timestamp::EPOCH) {
-            Err(ApiError::Coded { detail, .. }) => detail,
-            other => panic!("{other:?}"),
+        let check = |token: &str| {
+            tokens()
+                .verify(token, Timestamp::EPOCH)
+                .expect_err("no token")
         };
-        assert_eq!(detail("nonsense"), "Invalid token");
-        assert!(detail("secret").contains("watchfire token"));
+        assert!(matches!(check("nonsense"), Refused::NotValid));
+        assert!(matches!(check("secret"), Refused::SigningSecret));
     }
 }

@@ -38,6 +38,9 @@ pub(super) struct Claims {
     pub(super) org: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) feature_flags: Vec<String>,
+    /// What a token for one application may do; all a customer may do if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scopes: Option<String>,
 }
 
 /// Fractions are allowed and understood, but we write none: many libraries expect integers.
