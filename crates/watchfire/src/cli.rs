@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Print an API token for an organization.
     Token(TokenArgs),
+    /// Print a link that signs in to the dashboard, once and within an hour.
+    Login(LoginArgs),
     /// Make, list or revoke API keys of the server running on this machine.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -56,7 +58,8 @@ pub(crate) struct SettingArgs {
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
-    /// Address and port of the API; port 0 takes a free one [default: 127.0.0.1:8071].
+    /// Address and port of the API and the dashboard; port 0 takes a free one [default:
+    /// 127.0.0.1:8071].
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Option<String>,
     /// A private network that endpoints may be in; repeatable. Cloud metadata stays refused.
@@ -84,6 +87,15 @@ pub(crate) struct TokenArgs {
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
     /// Organization the token is for; it appears when the token is first used.
+    #[arg(long, value_name = "ORG")]
+    pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Organization the link opens.
     #[arg(long, value_name = "ORG")]
     pub(crate) org: Option<String>,
 }

@@ -15,6 +15,7 @@ mod data_dir;
 mod demo;
 mod http_server;
 mod key_command;
+mod login;
 mod mail_command;
 mod serve;
 mod server;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Login(args) => login::run(&args),
         Command::Key(command) => serve::on_runtime(key_command::run(command)),
         Command::Demo(args) => serve::on_runtime(demo::run(args)),
         Command::Bench(args) => serve::on_runtime(bench::run(args)),

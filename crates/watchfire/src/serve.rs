@@ -12,7 +12,7 @@ use watchfire_domain::limit;
 use crate::cli::ServeArgs;
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::{config, terminal};
+use crate::{config, login, terminal};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let settings = config::for_server(args)?;
@@ -25,8 +25,23 @@ async fn serve(settings: Settings) -> Result<()> {
     let stop = stop_signal()?;
     let server = Server::start(&settings).await?;
     terminal::line(format!("Watchfire is ready: http://{}/", server.address()));
+    invite(&settings, &server).await?;
     server.run(stop).await;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Says how to sign in, until somebody has set something up.
+async fn invite(settings: &Settings, server: &Server) -> Result<()> {
+    if !server.has_dashboard() || !server.is_blank().await? {
+        return Ok(());
+    }
+    let base = settings.public_url.clone();
+    let base = base.unwrap_or_else(|| format!("http://{}", server.address()));
+    let link = login::link(server.engine.vault(), &base, None)?;
+    terminal::line(format!(
+        "Sign in to the dashboard, once and within an hour: {link}"
+    ));
     Ok(())
 }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use watchfire_api::{ApiConfig, ApiState};
+use watchfire_dashboard::{DashboardConfig, DashboardState};
 use watchfire_deliver::{Client, ClientConfig, Hickory, Policy, PoolLimits, Smtp, SmtpConfig};
 use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
+use watchfire_engine::identity::Tokens;
 use watchfire_engine::{Bounds, Config, Engine, Parts, Post, Vault};
 use watchfire_store::{NodeId, Store};
 use watchfire_store_sqlite::{Options, Sqlite};
@@ -27,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) jwt_secret: SecretText,
     http: HttpServer,
     router: Router,
+    dashboard: Option<DashboardState>,
     address: SocketAddr,
     store: Sqlite,
 }
@@ -67,15 +70,33 @@ impl Server {
             jwt_secret: jwt_secret.clone(),
             public_url: settings.public_url.clone(),
         };
-        let router = watchfire_api::router(&ApiState::new(engine.clone(), api));
+        let api = watchfire_api::router(&ApiState::new(engine.clone(), api));
+        let dashboard = settings
+            .dashboard
+            .then(|| DashboardState::new(engine.clone(), dashboard_config(settings, &jwt_secret)));
+        let router = match &dashboard {
+            Some(pages) => api.merge(watchfire_dashboard::router(pages)),
+            None => api,
+        };
         Ok(Self {
             engine,
             jwt_secret,
             http,
             router,
+            dashboard,
             address,
             store,
         })
+    }
+
+    /// Whether nobody has set anything up yet.
+    pub(crate) async fn is_blank(&self) -> Result<bool> {
+        Ok(self.engine.store().contracts_in_use().await?.is_empty())
+    }
+
+    /// Whether people can sign in here.
+    pub(crate) fn has_dashboard(&self) -> bool {
+        self.dashboard.is_some()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -84,6 +105,13 @@ impl Server {
 
     /// Serves until `stop` ends, then finishes what runs, hands back what does not and closes.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        let dashboard = self.dashboard;
+        let stop = async {
+            stop.await;
+            if let Some(dashboard) = dashboard {
+                dashboard.close();
+            }
+        };
         self.http.serve(self.router, stop, API_GRACE).await;
         self.engine.shut_down(limit::SHUTDOWN_GRACE).await;
         self.store.close().await;
@@ -98,6 +126,15 @@ pub(crate) fn jwt_secret(settings: &Settings, data: &DataDir) -> Result<SecretTe
     match &settings.jwt_secret {
         Some(secret) => Ok(secret.clone()),
         None => data.jwt_secret(&SystemEntropy),
+    }
+}
+
+fn dashboard_config(settings: &Settings, jwt_secret: &SecretText) -> DashboardConfig {
+    DashboardConfig {
+        tokens: Tokens::new(jwt_secret),
+        public_url: settings.public_url.clone(),
+        portal_frame_ancestors: settings.portal_frame_ancestors.clone(),
+        portal_look: settings.portal_look.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use watchfire_contracts::render::SignatureHeaders;
+use watchfire_dashboard::PortalLook;
 use watchfire_deliver::Cidr;
 use watchfire_domain::limit;
 use watchfire_domain::retry::{self, Schedule};
@@ -16,140 +17,16 @@ use watchfire_domain::secret::SecretText;
 use watchfire_engine::Validation;
 
 mod smtp;
+mod table;
 
 pub(crate) use smtp::SmtpSettings;
-
-/// One thing that can be set. The reference page is generated from [`table`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Setting {
-    /// The key in the configuration file.
-    pub(crate) key: &'static str,
-    pub(crate) env: &'static str,
-    /// The flag of `watchfire serve`, where there is one.
-    pub(crate) flag: Option<&'static str>,
-    pub(crate) default: &'static str,
-    pub(crate) about: &'static str,
-}
+pub(crate) use table::Setting;
+use table::TABLE;
 
 /// Everything that can be set.
 pub(crate) fn table() -> impl Iterator<Item = &'static Setting> {
     TABLE.iter().chain(smtp::TABLE)
 }
-
-/// What stands at the top of the file.
-const TABLE: &[Setting] = &[
-    Setting {
-        key: "listen",
-        env: "WATCHFIRE_LISTEN",
-        flag: Some("--listen"),
-        default: "127.0.0.1:8071",
-        about: "Address and port of the API. Port 0 takes a free one.",
-    },
-    Setting {
-        key: "data",
-        env: "WATCHFIRE_DATA",
-        flag: Some("--data"),
-        default: "./watchfire-data",
-        about: "Folder of the embedded database and of the generated secrets. Made if missing.",
-    },
-    Setting {
-        key: "jwt_secret",
-        env: "WATCHFIRE_JWT_SECRET",
-        flag: None,
-        default: "made at the first start, in the data folder",
-        about: "Secret (HS256) that API tokens are signed with. At least 16 bytes.",
-    },
-    Setting {
-        key: "allow_cidrs",
-        env: "WATCHFIRE_ALLOW_CIDRS",
-        flag: Some("--allow-cidr"),
-        default: "none",
-        about: "Private networks that endpoints may be in, separated by commas. Cloud metadata \
-                addresses stay refused.",
-    },
-    Setting {
-        key: "retry_schedule",
-        env: "WATCHFIRE_RETRY_SCHEDULE",
-        flag: Some("--retry-schedule"),
-        default: "5s,5m,30m,2h,5h,10h,10h",
-        about: "Delays between the attempts of a delivery, separated by commas (ms, s, m, h, d). \
-                Empty means no retries. For our own contracts; a product's contract has its own.",
-    },
-    Setting {
-        key: "attempt_timeout",
-        env: "WATCHFIRE_ATTEMPT_TIMEOUT",
-        flag: Some("--attempt-timeout"),
-        default: "15s",
-        about: "Deadline over a whole attempt, 1ms to 2m, where the contract names none.",
-    },
-    Setting {
-        key: "extra_ca_file",
-        env: "WATCHFIRE_EXTRA_CA_FILE",
-        flag: Some("--extra-ca-file"),
-        default: "none",
-        about: "PEM file of additional certificate authorities trusted for endpoints.",
-    },
-    Setting {
-        key: "default_contract",
-        env: "WATCHFIRE_DEFAULT_CONTRACT",
-        flag: None,
-        default: "standard",
-        about: "Contract of applications that name none.",
-    },
-    Setting {
-        key: "contracts_dir",
-        env: "WATCHFIRE_CONTRACTS",
-        flag: Some("--contracts"),
-        default: "none",
-        about: "Folder of further contracts, one folder each; one with a known name replaces it.",
-    },
-    Setting {
-        key: "validation",
-        env: "WATCHFIRE_VALIDATION",
-        flag: None,
-        default: "warn",
-        about: "Payloads that break their contract's schema: `strict` refuses them (422), `warn` \
-                accepts them and notes the faults on the message, `off` does not look.",
-    },
-    Setting {
-        key: "public_url",
-        env: "WATCHFIRE_PUBLIC_URL",
-        flag: None,
-        default: "taken from the request",
-        about: "Where the server is reached from outside, such as https://hooks.example.com; for \
-                links.",
-    },
-    Setting {
-        key: "signature_headers",
-        env: "WATCHFIRE_SIGNATURE_HEADERS",
-        flag: None,
-        default: "webhook",
-        about: "Names of the signature's headers: `webhook` for webhook-*, `webhook,svix` for the \
-                same values under svix-* as well.",
-    },
-    Setting {
-        key: "payload_retention",
-        env: "WATCHFIRE_PAYLOAD_RETENTION",
-        flag: None,
-        default: "90d",
-        about: "Age at which payloads are removed, unless the message says less.",
-    },
-    Setting {
-        key: "message_retention",
-        env: "WATCHFIRE_MESSAGE_RETENTION",
-        flag: None,
-        default: "90d",
-        about: "Age at which messages and their attempts are removed.",
-    },
-    Setting {
-        key: "log",
-        env: "WATCHFIRE_LOG",
-        flag: Some("--log"),
-        default: "info",
-        about: "What is logged: error, warn, info, debug or trace, also per module \
-                (`info,watchfire_engine=debug`).",
-    },
-];
 
 /// What is in force.
 #[derive(Clone, Debug)]
@@ -168,6 +45,9 @@ pub(crate) struct Settings {
     pub(crate) signature_headers: SignatureHeaders,
     pub(crate) payload_retention: Duration,
     pub(crate) message_retention: Duration,
+    pub(crate) dashboard: bool,
+    pub(crate) portal_frame_ancestors: Vec<String>,
+    pub(crate) portal_look: PortalLook,
     pub(crate) log: String,
     /// `[smtp]`; `None` if no mail is sent.
     pub(crate) smtp: Option<SmtpSettings>,
@@ -316,6 +196,21 @@ impl Layers {
             signature_headers: self.parse("signature_headers", parse_signature_headers)?,
             payload_retention: self.parse("payload_retention", parse_duration)?,
             message_retention: self.parse("message_retention", parse_duration)?,
+            dashboard: self.parse("dashboard", parse_switch)?,
+            portal_frame_ancestors: self
+                .optional("portal_frame_ancestors", parse_ancestors)?
+                .unwrap_or_default(),
+            portal_look: PortalLook {
+                title: self.optional("portal_title", |text| Ok(text.to_owned()))?,
+                accent: self.optional("portal_color", |text| {
+                    let wrong = |_| format!("{text:?} is not a colour such as 4649c8");
+                    text.parse().map_err(wrong)
+                })?,
+                mode: self.parse("portal_theme", |text| {
+                    let wrong = |_| format!("{text:?} is not light, dark or auto");
+                    text.parse().map_err(wrong)
+                })?,
+            },
             log: self.parse("log", |text| Ok(text.to_owned()))?,
             smtp: smtp::resolve(&self)?,
             contracts: self.contracts,
@@ -419,6 +314,22 @@ fn parse_cidrs(text: &str) -> Result<Vec<Cidr>, String> {
         .filter(|part| !part.is_empty());
     parts
         .map(|part| part.parse().map_err(|error| format!("{part:?} {error}")))
+        .collect()
+}
+
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err(format!("{text:?} is not on or off")),
+    }
+}
+
+fn parse_ancestors(text: &str) -> Result<Vec<String>, String> {
+    let parts = text.split(',').map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(watchfire_dashboard::frame_ancestor)
         .collect()
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &TokenArgs) -> Result<()> {
 }
 
 /// The data folder. One made here would hold a secret that no server knows.
-fn existing(path: &Path) -> Result<DataDir> {
+pub(crate) fn existing(path: &Path) -> Result<DataDir> {
     if !path.is_dir() {
         bail!(
             "data folder {}: there is none; start the server first, or name its folder with --data",

@@ -1,0 +1,110 @@
+//! The files pages refer to: part of the binary, named by what is in them, kept by browsers for
+//! ever.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use bytes::Bytes;
+use ring::digest::{SHA256, digest};
+
+use crate::state::DashboardState;
+
+/// Digits of the hash in a file's name: no two files of one build meet by chance.
+const HASH_DIGITS: usize = 12;
+/// The name in the address changes with the content, so nobody has to ask again.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// An embedded file.
+#[derive(Clone, Debug)]
+pub(crate) struct Asset {
+    /// Where it is served.
+    pub(crate) path: String,
+    tag: HeaderValue,
+    kind: HeaderValue,
+    content: Bytes,
+}
+
+/// All embedded files.
+#[derive(Debug)]
+pub(crate) struct Assets {
+    pub(crate) style: Asset,
+    pub(crate) script: Asset,
+    pub(crate) icon: Asset,
+}
+
+impl Assets {
+    pub(crate) fn embedded() -> Self {
+        Self {
+            style: Asset::new(
+                ("watchfire", "css"),
+                "text/css; charset=utf-8",
+                concat!(
+                    include_str!("../assets/base.css"),
+                    include_str!("../assets/layout.css"),
+                    include_str!("../assets/components.css"),
+                )
+                .as_bytes(),
+            ),
+            script: Asset::new(
+                ("watchfire", "js"),
+                "text/javascript; charset=utf-8",
+                include_bytes!("../assets/watchfire.js"),
+            ),
+            icon: Asset::new(
+                ("icon", "svg"),
+                "image/svg+xml",
+                include_bytes!("../assets/icon.svg"),
+            ),
+        }
+    }
+
+    fn all(&self) -> [&Asset; 3] {
+        [&self.style, &self.script, &self.icon]
+    }
+}
+
+impl Asset {
+    fn new((name, extension): (&str, &str), kind: &'static str, content: &'static [u8]) -> Self {
+        let mut hash = BASE64.encode(digest(&SHA256, content));
+        hash.truncate(HASH_DIGITS);
+        let tag = HeaderValue::try_from(format!("\"{hash}\"")).expect("base64 is visible ASCII");
+        Self {
+            path: format!("/assets/{name}-{hash}.{extension}"),
+            tag,
+            kind: HeaderValue::from_static(kind),
+            content: Bytes::from_static(content),
+        }
+    }
+
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let lasting = [
+            (header::ETAG, self.tag.clone()),
+            (header::CACHE_CONTROL, FOR_EVER),
+        ];
+        if headers.get(header::IF_NONE_MATCH) == Some(&self.tag) {
+            return (StatusCode::NOT_MODIFIED, lasting).into_response();
+        }
+        let kind = [(header::CONTENT_TYPE, self.kind.clone())];
+        (lasting, kind, Body::from(self.content.clone())).into_response()
+    }
+}
+
+pub(crate) async fn serve(
+    State(state): State<DashboardState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let path = format!("/assets/{name}");
+    let found = state
+        .assets()
+        .all()
+        .into_iter()
+        .find(|asset| asset.path == path);
+    match found {
+        Some(asset) => asset.answer(&headers),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

@@ -1,0 +1,132 @@
+//! All routes, each with the scope it needs.
+
+use axum::handler::Handler;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{MethodFilter, get, on, post};
+use axum::{Extension, Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use watchfire_domain::scope::Scope;
+
+use crate::access::Needs;
+use crate::failure::Failure;
+use crate::screens::{applications, components, endpoints, overview, portal, sign_in};
+use crate::state::DashboardState;
+use crate::{assets, live, session, shield};
+
+/// Routes being collected. What a route needs is said where it is added, so one without is not
+/// possible.
+pub(crate) struct Routes(Router<DashboardState>);
+
+impl Routes {
+    fn new() -> Self {
+        Self(Router::new())
+    }
+
+    /// A page.
+    #[must_use]
+    pub(crate) fn page<H, T>(self, path: &str, scope: Scope, handler: H) -> Self
+    where
+        H: Handler<T, DashboardState>,
+        T: 'static,
+    {
+        self.at(MethodFilter::GET, path, scope, handler)
+    }
+
+    /// What a form does.
+    #[must_use]
+    pub(crate) fn form<H, T>(self, path: &str, scope: Scope, handler: H) -> Self
+    where
+        H: Handler<T, DashboardState>,
+        T: 'static,
+    {
+        self.at(MethodFilter::POST, path, scope, handler)
+    }
+
+    fn at<H, T>(self, method: MethodFilter, path: &str, scope: Scope, handler: H) -> Self
+    where
+        H: Handler<T, DashboardState>,
+        T: 'static,
+    {
+        let route = on(method, handler).layer(Extension(Needs(scope)));
+        Self(self.0.route(path, route))
+    }
+}
+
+/// All pages: the dashboard, the portal, and the files they refer to.
+pub fn router(state: &DashboardState) -> Router {
+    let dashboard = operator(Routes::new())
+        .0
+        .nest("/apps/{app_id}", in_app(Routes::new()).0)
+        .route("/theme", post(sign_in::theme))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .fallback(nothing_here);
+    let portal = Router::new()
+        .route("/", get(portal::page))
+        .route("/session", post(portal::enter))
+        .route("/accent/{name}", get(portal::accent))
+        .nest("/{app_id}", own_app(in_app(Routes::new())).0)
+        .fallback(nothing_here);
+    let pages = Router::new()
+        .route("/", get(|| async { Redirect::to("/dashboard") }))
+        .route("/assets/{name}", get(assets::serve))
+        .nest("/dashboard", dashboard)
+        .nest("/portal", portal)
+        .method_not_allowed_fallback(nothing_here)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            session::remember,
+        ))
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(middleware::from_fn_with_state(state.clone(), shield::guard));
+    pages.with_state(state.clone())
+}
+
+/// What is about a whole organization: behind `/dashboard`.
+fn operator(routes: Routes) -> Routes {
+    routes
+        .page("/", Scope::EndpointsRead, overview::page)
+        .page("/live", Scope::EndpointsRead, live::all)
+        .page("/components", Scope::EndpointsRead, components::page)
+        .page("/apps", Scope::EndpointsRead, applications::list)
+        .page("/apps/new", Scope::Admin, applications::new)
+        .form("/apps/new", Scope::Admin, applications::create)
+}
+
+/// What is about one application: behind `/dashboard/apps/{app_id}` and `/portal/{app_id}`.
+fn in_app(routes: Routes) -> Routes {
+    routes
+        .page("/live", Scope::EndpointsRead, live::of_application)
+        .page("/edit", Scope::Admin, applications::edit)
+        .form("/edit", Scope::Admin, applications::save)
+        .form("/delete", Scope::Admin, applications::delete)
+        .page("/endpoints", Scope::EndpointsRead, endpoints::list::page)
+}
+
+/// What an application's pages have in its portal only.
+fn own_app(routes: Routes) -> Routes {
+    let routes = routes.page("/", Scope::EndpointsRead, portal::home);
+    Routes(routes.0.route("/sign-out", post(sign_in::sign_out)))
+}
+
+async fn nothing_here() -> Failure {
+    Failure::NotFound
+}
+
+/// A panic is a bug of ours; it ends the request and nothing else.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the panic over"
+)]
+fn after_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(
+        panic = message.unwrap_or_default(),
+        "a page ended in a panic"
+    );
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}

@@ -1,0 +1,3 @@
+//! Endpoints of an application.
+
+pub(crate) mod list;

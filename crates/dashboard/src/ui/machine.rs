@@ -1,0 +1,105 @@
+//! An endpoint's health, drawn: the four states, the ways between them, and where it is now.
+
+use maud::{Markup, html};
+use watchfire_domain::health::State;
+
+/// A state's place in the drawing.
+fn place(state: State) -> (u32, u32) {
+    match state {
+        State::Active => (20, 20),
+        State::Suspended => (250, 20),
+        State::Probation => (480, 20),
+        State::Disabled => (250, 120),
+    }
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Active => "Active",
+        State::Suspended => "Suspended",
+        State::Probation => "Probation",
+        State::Disabled => "Disabled",
+    }
+}
+
+const STATES: [State; 4] = [
+    State::Active,
+    State::Suspended,
+    State::Probation,
+    State::Disabled,
+];
+
+/// A way between two states: how it is drawn, its word and where that stands.
+struct Way {
+    from: State,
+    to: State,
+    path: &'static str,
+    word: &'static str,
+    at: (u32, u32),
+}
+
+const WAYS: [Way; 5] = [
+    Way {
+        from: State::Active,
+        to: State::Suspended,
+        path: "M160 42H244",
+        word: "failures",
+        at: (202, 34),
+    },
+    Way {
+        from: State::Suspended,
+        to: State::Probation,
+        path: "M390 42H474",
+        word: "probe",
+        at: (432, 34),
+    },
+    Way {
+        from: State::Probation,
+        to: State::Active,
+        path: "M550 18C550 2 90 2 90 14",
+        word: "",
+        at: (320, 4),
+    },
+    Way {
+        from: State::Suspended,
+        to: State::Disabled,
+        path: "M320 66V114",
+        word: "no success",
+        at: (364, 94),
+    },
+    Way {
+        from: State::Disabled,
+        to: State::Active,
+        path: "M250 142H90V70",
+        word: "a person",
+        at: (130, 134),
+    },
+];
+
+/// The machine with the present state and the way that led there.
+pub(crate) fn machine(now: State, came_from: Option<State>) -> Markup {
+    let gone = |way: &Way| way.to == now && came_from == Some(way.from);
+    html! {
+        svg.machine viewBox="0 -6 640 176" role="img"
+            aria-label={ "Health: now " (word(now)) } {
+            defs {
+                marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
+                    orient="auto-start-reverse" { path.tip d="M0 0 8 4 0 8z" {} }
+                marker id="tip-gone" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"
+                    markerHeight="7" orient="auto-start-reverse" { path.tip.gone d="M0 0 8 4 0 8z" {} }
+            }
+            @for way in &WAYS {
+                @let tip = if gone(way) { "url(#tip-gone)" } else { "url(#tip)" };
+                path class={ "way" @if gone(way) { " gone" } } d=(way.path) marker-end=(tip) {}
+                text.way-word x=(way.at.0) y=(way.at.1) text-anchor="middle" { (way.word) }
+            }
+            @for state in STATES {
+                @let (x, y) = place(state);
+                g class={ "state state-" (state.as_str()) @if state == now { " now" } } {
+                    rect x=(x) y=(y) width="140" height="44" rx="8" {}
+                    text x=(x + 70) y=(y + 27) text-anchor="middle" { (word(state)) }
+                }
+            }
+        }
+    }
+}
