@@ -15,6 +15,7 @@ mod fuzz;
 mod load;
 mod mail;
 mod memory;
+mod metrics;
 mod own_faults;
 mod refusals;
 mod sdks;

@@ -4,8 +4,9 @@
 use std::any::Any;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -13,6 +14,8 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 use tower_http::request_id::{
     MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
 };
+
+use watchfire_engine::RouteClass;
 
 use crate::error::{ApiError, Code};
 use crate::state::ApiState;
@@ -22,6 +25,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPOSED: [HeaderName; 2] = [REQUEST_ID, header::RETRY_AFTER];
 
 pub(crate) fn around(routes: Router, state: &ApiState) -> Router {
+    // Next to the routes: which of them it is must be known.
+    let routes = routes.layer(from_fn_with_state(state.clone(), measured));
     // Tokens travel in a header, never in a cookie: another origin gains nothing by asking.
     let cors = CorsLayer::new()
         .allow_origin(tower_http::cors::Any)
@@ -44,6 +49,32 @@ pub(crate) fn around(routes: Router, state: &ApiState) -> Router {
         .layer(cors)
         .layer(CatchPanicLayer::custom(after_panic));
     routes.layer(layers)
+}
+
+/// Counts the request and the time until its answer begins.
+async fn measured(State(api): State<ApiState>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let class = class_of(request.method(), route.map(MatchedPath::as_str));
+    let begun_at = api.now();
+    let response = next.run(request).await;
+    let took = api.now().since(begun_at);
+    let metrics = api.engine().metrics();
+    metrics.answered(class, response.status().as_u16(), took);
+    response
+}
+
+fn class_of(method: &Method, route: Option<&str>) -> RouteClass {
+    let path = route.and_then(|route| route.strip_prefix("/api/v1/"));
+    let path = path.map(|path| path.strip_suffix('/').unwrap_or(path));
+    match path {
+        None | Some("{*path}" | "openapi.json") => RouteClass::Other,
+        Some(path) if path.starts_with("health") => RouteClass::Other,
+        Some("app/{app_id}/msg" | "app/{app_id}/msg-batch") if method == Method::POST => {
+            RouteClass::Publish
+        }
+        Some(_) if matches!(*method, Method::GET | Method::HEAD) => RouteClass::Read,
+        Some(_) => RouteClass::Write,
+    }
 }
 
 /// Draws ids for requests that bring none.
@@ -83,6 +114,36 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+
+    #[test]
+    fn requests_are_told_apart_by_what_they_do() {
+        let check = |method, route, expect| {
+            assert_eq!(class_of(&method, route), expect, "{method} {route:?}");
+        };
+        let message = Some("/api/v1/app/{app_id}/msg");
+        check(Method::POST, message, RouteClass::Publish);
+        check(
+            Method::POST,
+            Some("/api/v1/app/{app_id}/msg/"),
+            RouteClass::Publish,
+        );
+        check(
+            Method::POST,
+            Some("/api/v1/app/{app_id}/msg-batch"),
+            RouteClass::Publish,
+        );
+        check(Method::GET, message, RouteClass::Read);
+        check(Method::HEAD, Some("/api/v1/app"), RouteClass::Read);
+        check(
+            Method::PATCH,
+            Some("/api/v1/app/{app_id}"),
+            RouteClass::Write,
+        );
+        check(Method::GET, Some("/api/v1/health"), RouteClass::Other);
+        check(Method::GET, Some("/api/v1/{*path}"), RouteClass::Other);
+        check(Method::GET, Some("/docs"), RouteClass::Other);
+        check(Method::GET, None, RouteClass::Other);
+    }
 
     async fn panics() {
         panic!("the secret is swordfish");

@@ -21,6 +21,7 @@ use crate::catalog::Snapshot;
 use crate::dispatch::Job;
 use crate::event::Event;
 use crate::inner::Inner;
+use crate::metrics::Commit;
 
 /// An event to accept.
 #[derive(Clone, Debug)]
@@ -152,7 +153,7 @@ impl Inner {
         }
         faults.retain(|fault| fault.kind != FaultKind::UnknownValue);
         if !faults.is_empty() {
-            self.metrics.schema_faults.add(1);
+            self.metrics.schema_faults.inc();
         }
         let noted = faults.iter().take(limit::SCHEMA_FAULTS_MAX);
         Ok(noted.map(ToString::to_string).collect())
@@ -206,12 +207,17 @@ pub(crate) async fn commit_loop(inner: Arc<Inner>, mut waiting: mpsc::Receiver<W
 
 async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
     let rows = batch.iter().map(|waiting| waiting.new.clone()).collect();
+    let begun_at = inner.clock.now();
     match inner.store.append(&inner.life, rows).await {
         Ok(appended) => {
+            let took = inner.clock.now().since(begun_at);
+            let rows = appended.len();
+            inner.metrics.committed(Commit::Accept, rows, took);
             debug_assert_eq!(appended.len(), batch.len(), "one answer for each message");
             inner.admit(batch.drain(..).zip(appended));
         }
         Err(error) => {
+            inner.metrics.store_failed(&error);
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "messages were not accepted"
@@ -238,7 +244,7 @@ impl Inner {
             for (waiting, appended) in committed {
                 let result = match appended {
                     Appended::At { seq, .. } => {
-                        self.metrics.accepted.add(1);
+                        self.metrics.accepted.inc();
                         shared.fresh.add(seq, waiting.new.matched.len());
                         self.enqueue_fresh(&mut shared, &waiting.snapshot, &waiting.new, seq);
                         Ok(Accepted {

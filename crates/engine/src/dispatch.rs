@@ -318,6 +318,10 @@ impl Dispatcher {
         self.in_flight
     }
 
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.lanes.values().map(Lane::queued).sum()
     }

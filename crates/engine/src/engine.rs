@@ -28,6 +28,11 @@ use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::{apply, jobs, mail, notices, owed, record, recover, service, upkeep};
 
+/// Whole seconds, as gauges have them.
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// How long a stop waits for the store after the attempts have ended.
 const WRITE_GRACE: Duration = Duration::from_secs(5);
 
@@ -214,6 +219,41 @@ impl Engine {
     pub fn in_memory(&self) -> (usize, usize) {
         let shared = self.inner.shared.lock();
         (shared.dispatcher.in_flight(), shared.dispatcher.queued())
+    }
+
+    /// Fills in the gauges of [`Engine::metrics`]: how things stand now.
+    ///
+    /// # Errors
+    ///
+    /// If the store can't say what is owed; all that this node knows by itself is filled in.
+    pub async fn observe(&self) -> StoreResult<()> {
+        let (inner, gauges) = (&self.inner, &self.inner.metrics.gauges);
+        let now = inner.clock.now();
+        let (in_flight, queued, lanes) = {
+            let dispatcher = &inner.shared.lock().dispatcher;
+            let (in_flight, queued) = (dispatcher.in_flight(), dispatcher.queued());
+            (in_flight, queued, dispatcher.lanes())
+        };
+        for (gauge, count) in [
+            (&gauges.in_flight, in_flight),
+            (&gauges.queued, queued),
+            (&gauges.lanes, lanes),
+            (&gauges.recording, inner.recording()),
+        ] {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        gauges.overdue_seconds.set(seconds(inner.owed.overdue(now)));
+        let owed = inner.store.owed_by_all().await?;
+        let oldest = owed.oldest.map(|(message, _)| message.ksuid().created_at());
+        let age = oldest.map_or(Duration::ZERO, |at| now.since(at));
+        gauges.oldest_owed_seconds.set(seconds(age));
+        for (gauge, count) in [
+            (&gauges.owed, owed.deliveries),
+            (&gauges.owing_endpoints, owed.endpoints),
+        ] {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        Ok(())
     }
 
     /// Takes no more work, lets what runs finish for at most `grace`, hands back the rest and

@@ -166,6 +166,11 @@ impl Inner {
         self.recording_at_most(RECORDING_MAX).await;
     }
 
+    /// Entries that wait to be recorded.
+    pub(crate) fn recording(&self) -> usize {
+        self.recording.load(Ordering::Acquire)
+    }
+
     pub(crate) async fn everything_is_recorded(&self) {
         self.recording_at_most(0).await;
     }

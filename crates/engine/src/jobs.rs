@@ -267,7 +267,10 @@ async fn write(
     // Deliveries may be due now, their turn may have come, or the last one may be gone.
     inner.owed.note(task.endpoint, task.app, Some(now));
     Ok(match advanced? {
-        Advanced::Done(done) => Some(done),
+        Advanced::Done(done) => {
+            inner.metrics.task_deliveries.inc_by(done as u64);
+            Some(done)
+        }
         Advanced::Stale => None,
     })
 }

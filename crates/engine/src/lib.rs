@@ -58,7 +58,7 @@ pub use endpoint::Endpoint;
 pub use engine::{Config, Engine, Parts, StartError};
 pub use event::{Attempted, Event};
 pub use mail::Post;
-pub use metrics::{Counter, Metrics};
+pub use metrics::{Metrics, RouteClass};
 pub use vault::{Vault, VaultError};
 
 #[cfg(test)]

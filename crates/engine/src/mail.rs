@@ -221,11 +221,11 @@ async fn send(inner: &Inner, post: &Post, batch: &Batch) -> StoreResult<Outcome>
     for (letter, sent) in letters.iter().zip(post.mailer.send(&letters).await) {
         match sent {
             Ok(()) => {
-                inner.metrics.mails_sent.add(1);
+                inner.metrics.mails_sent.inc();
                 outcome.told_anybody = true;
             }
             Err(fault) => {
-                inner.metrics.mails_failed.add(1);
+                inner.metrics.mails_failed.inc();
                 report(letter, &fault);
                 outcome.server_is_away |= !fault.is_about_one_letter();
                 if !fault.is_final() {

@@ -310,6 +310,7 @@ async fn tell(inner: &Inner) -> Result<usize, TellError> {
     }
     let count = told.len();
     if count > 0 {
+        inner.metrics.notices.inc_by(count as u64);
         inner.store.told(told).await?;
     }
     fault.map_or(Ok(count), |error| Err(error.into()))

@@ -57,6 +57,13 @@ impl OwedIndex {
         }
     }
 
+    /// How long what is due longest has been due.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Duration {
+        // An endpoint may be looked at without anything being due: it was asked for at the epoch.
+        let first_at = self.known.lock().next_after(Timestamp::EPOCH);
+        first_at.map_or(Duration::ZERO, |at| now.since(at))
+    }
+
     async fn woken(&self) {
         self.wake.notified().await;
     }
@@ -125,7 +132,8 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
         lease_until: now + limit::LEASE,
         wanted: wanted.iter().map(|(wanted, _)| *wanted).collect(),
     };
-    let claimed = inner.store.claim(claim).await.inspect_err(|_| {
+    let claimed = inner.store.claim(claim).await.inspect_err(|error| {
+        inner.metrics.store_failed(error);
         for (endpoint, app) in &asked {
             inner.owed.note(*endpoint, *app, Some(now));
         }

@@ -27,6 +27,7 @@ use crate::dispatch::Job;
 use crate::endpoint::Endpoint;
 use crate::event::{Attempted, Event};
 use crate::inner::{Inner, Shared};
+use crate::metrics::Commit;
 use crate::notices::{About, By};
 use crate::send::Finished;
 
@@ -294,12 +295,18 @@ fn judge_health(finished: &Finished, now: Timestamp) -> (Option<Health>, Vec<Not
 async fn write_down(inner: &Inner, now: Timestamp, writes: Vec<Write>) -> Vec<Recorded> {
     let mut wait = RETRY_WAIT;
     loop {
+        let begun_at = inner.clock.now();
         match inner.store.record(&inner.life, now, writes.clone()).await {
             Ok(recorded) => {
+                let took = inner.clock.now().since(begun_at);
+                inner.metrics.committed(Commit::Record, writes.len(), took);
                 debug_assert_eq!(recorded.len(), writes.len(), "one answer for each write");
                 return recorded;
             }
-            Err(error) => report_waiting(&error, writes.len()),
+            Err(error) => {
+                inner.metrics.store_failed(&error);
+                report_waiting(&error, writes.len());
+            }
         }
         tokio::time::sleep(wait).await;
         if wait >= SUSPICIOUS_WAIT
@@ -367,7 +374,7 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
                     judged.health = None;
                 }
                 let finished = &judged.finished;
-                react_to_attempt(inner, &mut shared, finished, &judged.record.attempt);
+                react_to_attempt(inner, &mut shared, finished, &judged.record);
                 if let (Some(endpoint), Some(health)) = (&finished.endpoint, &judged.health) {
                     inner.adopt_health(&mut shared, endpoint, health);
                 }
@@ -401,15 +408,21 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
     }
 }
 
-fn react_to_attempt(inner: &Inner, shared: &mut Shared, finished: &Finished, attempt: &Attempt) {
+fn react_to_attempt(
+    inner: &Inner,
+    shared: &mut Shared,
+    finished: &Finished,
+    record: &AttemptRecord,
+) {
+    inner.metrics.attempted(&record.attempt.outcome);
     let job = &finished.job;
     let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
-    match attempt.next {
-        AfterAttempt::Settled { .. } => {
+    match record.attempt.next {
+        AfterAttempt::Settled { settlement } => {
             shared
                 .dispatcher
                 .settled(job.delivery, job.standing, job.record);
-            inner.metrics.settled(&finished.outcome);
+            inner.metrics.settled(settlement, record.lag);
             if shared.dispatcher.may_owe(endpoint) {
                 inner
                     .owed
@@ -419,7 +432,7 @@ fn react_to_attempt(inner: &Inner, shared: &mut Shared, finished: &Finished, att
         AfterAttempt::Retry { due_at } => {
             shared.dispatcher.owing_writes(endpoint, app, -1);
             shared.dispatcher.deferred(job.delivery, job.standing);
-            inner.metrics.retried.add(1);
+            inner.metrics.retried.inc();
             inner.owed.note(endpoint, app, Some(due_at));
         }
     }

@@ -64,6 +64,10 @@ impl Activity for Sqlite {
             .await
     }
 
+    async fn owed_by_all(&self) -> StoreResult<OwedNow> {
+        self.readers.run(owing::by_all).await
+    }
+
     async fn standings(
         &self,
         app: AppKey,

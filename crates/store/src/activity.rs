@@ -45,6 +45,10 @@ pub trait Activity: Send + Sync {
     /// [`watchfire_domain::limit::OWING_ENDPOINTS_MAX`].
     async fn owed_now(&self, of: &Owner) -> StoreResult<OwedNow>;
 
+    /// What is owed now over all organizations, for the operator. Looks at no more endpoints than
+    /// [`Activity::owed_now`].
+    async fn owed_by_all(&self) -> StoreResult<OwedNow>;
+
     /// What each of an application's endpoints owes now, and its last attempt. Endpoints of others
     /// are left out.
     async fn standings(

@@ -17,6 +17,7 @@ mod http_server;
 mod key_command;
 mod login;
 mod mail_command;
+mod metrics;
 mod serve;
 mod server;
 mod settings;

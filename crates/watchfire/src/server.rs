@@ -18,10 +18,10 @@ use watchfire_store::{NodeId, Store};
 use watchfire_store_sqlite::{Options, Sqlite};
 
 use crate::ambient::{SystemClock, SystemEntropy};
-use crate::contracts;
 use crate::data_dir::DataDir;
 use crate::http_server::HttpServer;
 use crate::settings::{Settings, SmtpSettings};
+use crate::{contracts, metrics};
 
 /// A server that is ready to serve.
 pub(crate) struct Server {
@@ -30,6 +30,7 @@ pub(crate) struct Server {
     http: HttpServer,
     router: Router,
     dashboard: Option<DashboardState>,
+    metrics: Option<(HttpServer, Router)>,
     address: SocketAddr,
     store: Sqlite,
 }
@@ -78,12 +79,22 @@ impl Server {
             Some(pages) => api.merge(watchfire_dashboard::router(pages)),
             None => api,
         };
+        let metrics = match settings.metrics_listen {
+            None => None,
+            Some(listen) => {
+                let http = HttpServer::bind(listen).await;
+                let http = http.with_context(|| format!("listen on {listen} for metrics"))?;
+                tracing::info!(address = %http.address()?, "metrics are at /metrics");
+                Some((http, metrics::router(&engine)))
+            }
+        };
         Ok(Self {
             engine,
             jwt_secret,
             http,
             router,
             dashboard,
+            metrics,
             address,
             store,
         })
@@ -112,12 +123,25 @@ impl Server {
                 dashboard.close();
             }
         };
-        self.http.serve(self.router, stop, API_GRACE).await;
+        let (stopped, stopping) = tokio::sync::oneshot::channel::<()>();
+        let metrics = async {
+            if let Some((http, router)) = self.metrics {
+                let stop = async { drop(stopping.await) };
+                http.serve(router, stop, METRICS_GRACE).await;
+            }
+        };
+        let api = async {
+            self.http.serve(self.router, stop, API_GRACE).await;
+            drop(stopped);
+        };
+        tokio::join!(api, metrics);
         self.engine.shut_down(limit::SHUTDOWN_GRACE).await;
         self.store.close().await;
     }
 }
 
+/// How long a scrape may take to finish when the server stops.
+const METRICS_GRACE: Duration = Duration::from_secs(1);
 /// How long open API requests may take to finish when the server stops.
 const API_GRACE: Duration = Duration::from_secs(5);
 

@@ -32,6 +32,7 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Setting> {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) data: PathBuf,
     pub(crate) jwt_secret: Option<SecretText>,
     pub(crate) allow_cidrs: Vec<Cidr>,
@@ -177,6 +178,7 @@ impl Layers {
     pub(crate) fn resolve(self) -> Result<Settings, SettingsError> {
         Ok(Settings {
             listen: self.parse("listen", parse_listen)?,
+            metrics_listen: self.optional("metrics_listen", parse_listen)?,
             data: self.parse("data", |text| Ok(PathBuf::from(text)))?,
             jwt_secret: self.optional("jwt_secret", parse_secret)?,
             allow_cidrs: self

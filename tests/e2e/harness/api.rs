@@ -74,6 +74,15 @@ impl Api {
         self.whole(Method::POST, path, Some(body)).await
     }
 
+    /// What a path outside the API answers, as text.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let request = self.request(Method::GET, path);
+        let request = request.body(Full::default()).expect("a valid request");
+        let answer = self.send(request).await;
+        let answer = answer.unwrap_or_else(|Broken| panic!("the server broke off {path}"));
+        String::from_utf8(answer.body.to_vec()).expect("text")
+    }
+
     async fn whole(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let answer = self.exchange(method.clone(), path, body, None).await;
         answer.unwrap_or_else(|Broken| panic!("the server broke off {method} {path}"))
@@ -105,18 +114,27 @@ impl Api {
         body: Option<&Value>,
         key: Option<&str>,
     ) -> Result<Answer, Broken> {
-        let mut connection = self.connection().await?;
         let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"))
-            .header("host", self.address.to_string())
-            .header("authorization", format!("Bearer {}", self.token))
+        let mut request = self
+            .request(method, &format!("/api/v1{path}"))
             .header("content-type", "application/json");
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let request = request.body(Full::new(body)).expect("a valid request");
+        self.send(request.body(Full::new(body)).expect("a valid request"))
+            .await
+    }
+
+    fn request(&self, method: Method, uri: &str) -> http::request::Builder {
+        Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("host", self.address.to_string())
+            .header("authorization", format!("Bearer {}", self.token))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Broken> {
+        let mut connection = self.connection().await?;
         let answer = connection.send_request(request).await;
         let (head, body) = answer.map_err(|_| Broken)?.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();

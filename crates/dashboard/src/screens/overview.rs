@@ -33,8 +33,8 @@ pub(crate) async fn page(operator: Operator) -> Answer {
         div #figures data-live {
             (figures(&[
                 figure("Accepted", metrics.accepted.get()),
-                figure("Delivered", metrics.delivered.get()),
-                figure("Failed", metrics.failed.get()),
+                figure("Delivered", metrics.delivered()),
+                figure("Failed", metrics.failed()),
                 figure("Retried", metrics.retried.get()),
                 Figure {
                     name: "In memory",

@@ -11,9 +11,12 @@ use crate::configuration::belongs;
 use crate::fault::FaultResult;
 use crate::history::last_attempt;
 
+#[expect(clippy::cast_possible_wrap, reason = "a limit of ours is far below")]
+const AT_MOST: i64 = limit::OWING_ENDPOINTS_MAX as i64;
+
 /// Walks the endpoints that owe something: there are few, or somebody must look at them anyway.
 pub(super) fn now(connection: &Connection, of: &Owner) -> FaultResult<OwedNow> {
-    let at_most = i64::try_from(limit::OWING_ENDPOINTS_MAX).unwrap_or(i64::MAX);
+    let at_most = AT_MOST;
     let owing = match of {
         Owner::Organization(org) => {
             let sql = "SELECT o.endpoint, o.owed FROM endpoint_owed o INDEXED BY endpoint_owing \
@@ -29,6 +32,18 @@ pub(super) fn now(connection: &Connection, of: &Owner) -> FaultResult<OwedNow> {
             owing(connection, sql, params![app.0, at_most + 1])?
         }
     };
+    summed_up(connection, owing)
+}
+
+/// What the endpoints of everyone owe.
+pub(super) fn by_all(connection: &Connection) -> FaultResult<OwedNow> {
+    let sql = "SELECT endpoint, owed FROM endpoint_owed INDEXED BY endpoint_owing \
+         WHERE owed > 0 LIMIT ?1";
+    let owing = owing(connection, sql, [AT_MOST + 1])?;
+    summed_up(connection, owing)
+}
+
+fn summed_up(connection: &Connection, owing: Vec<(EndpointKey, u64)>) -> FaultResult<OwedNow> {
     let mut owed = OwedNow {
         more: owing.len() > limit::OWING_ENDPOINTS_MAX,
         ..OwedNow::default()

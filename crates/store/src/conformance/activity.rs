@@ -314,6 +314,8 @@ pub async fn what_is_owed_now_is_known(store: Arc<dyn Store>) {
     assert_eq!(owed(&world, &of(&world)).await, expected);
     assert_eq!(owed(&world, &of_org(&world)).await, expected);
     assert_eq!(owed(&quiet, &of(&quiet)).await, OwedNow::default());
+    let by_all = world.store.owed_by_all().await.expect("read it");
+    assert_eq!(by_all, expected);
     let standings = world
         .store
         .standings(world.app, vec![a, b, c])

@@ -22,6 +22,14 @@ pub(super) const TABLE: &[Setting] = &[
         about: "Address and port of the API. Port 0 takes a free one.",
     },
     Setting {
+        key: "metrics_listen",
+        env: "WATCHFIRE_METRICS_LISTEN",
+        flag: None,
+        default: "off",
+        about: "Address and port of `/metrics` for Prometheus. It asks for no credential: use one \
+                that only Prometheus reaches.",
+    },
+    Setting {
         key: "data",
         env: "WATCHFIRE_DATA",
         flag: Some("--data"),
