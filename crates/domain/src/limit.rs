@@ -191,6 +191,18 @@ limits! {
     /// How long other nodes can look up what was changed; one that is away for longer has lost its
     /// lease and begins anew.
     CHANGE_LOG_AGE: Time = hours(1);
+    /// Connections of one node to a shared database: half for the ledger, half for people. More
+    /// gain nothing, since each call is one batch.
+    DATABASE_CONNECTIONS: Count = 10;
+    /// Reaching a shared database and logging in.
+    DATABASE_CONNECT_TIMEOUT: Time = Duration::from_secs(5);
+    /// One statement of ours on a shared database; the longest take tens of milliseconds.
+    DATABASE_STATEMENT_TIMEOUT: Time = Duration::from_secs(8);
+    /// One call to a shared database with all its statements; then it is given up, and the
+    /// connection with it.
+    DATABASE_TIMEOUT: Time = Duration::from_secs(10);
+    /// Payload bytes sent to a shared database in one statement; a larger batch takes several.
+    DATABASE_STATEMENT_BYTES_MAX: Bytes = 8 * 1024 * 1024;
     /// Messages between the checkpoint and the newest one before laggards are spilled: bounds
     /// what a restart reads.
     CHECKPOINT_LAG_MAX: Count = 50_000;

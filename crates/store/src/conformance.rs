@@ -42,6 +42,7 @@ macro_rules! conformance {
             append {
                 a_message_is_stored_as_it_was_given
                 everything_a_message_can_have_is_kept
+                a_record_key_may_hold_any_character
                 places_rise_in_the_order_of_the_batch
                 an_empty_batch_is_no_fault
                 a_message_without_endpoints_is_stored

@@ -7,6 +7,7 @@
 //!   the one field it is about.
 //! - [`Receiver`] listens on a loopback port, records every request as it came over the wire, and
 //!   answers each by a [`Script`]. It fails the test if it was sent more than its script foresaw.
+//! - [`Postgres`] is a private database server; all tests share one, or one has its own.
 //! - [`Gate`] holds answers back until a test opens it, so that no test has to sleep.
 //!
 //! # What this crate must never do
@@ -16,6 +17,7 @@
 //!
 //! Start reading at [`receiver`].
 
+pub mod postgres;
 pub mod receiver;
 
 mod clock;
@@ -28,6 +30,7 @@ mod script;
 pub use clock::FakeClock;
 pub use entropy::SeededEntropy;
 pub use gate::Gate;
+pub use postgres::Postgres;
 pub use receiver::Receiver;
 pub use samples::Samples;
 pub use script::{Reply, Request, Script};

@@ -69,6 +69,15 @@ pub async fn everything_a_message_can_have_is_kept(store: Arc<dyn Store>) {
     assert_eq!(stored.message, new.message);
 }
 
+pub async fn a_record_key_may_hold_any_character(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let new =
+        world.message_with(|message| message.record_key = Some("a\0b\u{1f525}\n'".to_owned()));
+    world.accept(new.clone()).await;
+    let stored = stored(&world, &new).await.expect("it exists");
+    assert_eq!(stored.message, new.message);
+}
+
 pub async fn places_rise_in_the_order_of_the_batch(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 1).await;
     let mut places = world.accept_many(100).await;

@@ -1,0 +1,173 @@
+//! Opens the store and names everything that can be wrong with a database.
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+use tracing::warn;
+use watchfire_domain::limit;
+
+use crate::address::Address;
+use crate::fault::Fault;
+use crate::ledger::Places;
+use crate::migration::{MigrationError, migrate};
+use crate::parameter::params;
+use crate::partition::Days;
+use crate::pool::Pool;
+use crate::session::{Mode, Tx};
+use crate::tls::MakeTls;
+
+/// The shared store. Clones share its connections.
+#[derive(Clone)]
+pub struct Postgres {
+    /// For the ledger and the nodes.
+    pub(crate) ledger: Pool,
+    /// For people: lists, look-ups and changes of the configuration.
+    pub(crate) people: Pool,
+    pub(crate) days: Days,
+    pub(crate) places: Places,
+}
+
+/// How the store is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections of this process, 2 at least: half for the ledger, half for people.
+    pub connections: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: limit::DATABASE_CONNECTIONS,
+        }
+    }
+}
+
+/// Why the store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("reach the database at {at}")]
+    Unreachable {
+        at: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("log in to the database at {at}: the user or the password is wrong")]
+    WrongLogin { at: String },
+    #[error("open the database at {at}: there is no database of this name")]
+    NoDatabase { at: String },
+    #[error("change the tables of the database at {at}: the user may not")]
+    NotAllowed { at: String },
+    #[error(
+        "open the database at {at}: the server is PostgreSQL {found}; {} or later is needed",
+        VERSION_MIN / 10_000
+    )]
+    TooOld { at: String, found: i64 },
+    #[error("open the database at {at}: it can only be read; it may be a replica")]
+    ReadOnly { at: String },
+    #[error("set up TLS to the database at {at}")]
+    Tls {
+        at: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error(
+        "open the database: its schema has version {found}, this server knows {known}; \
+         use a newer server"
+    )]
+    Newer { found: i64, known: i64 },
+    #[error("open the database: its migration {version} is not the one of this server")]
+    ChangedMigration { version: i64 },
+}
+
+/// The oldest server whose partitions and statistics we have tried.
+const VERSION_MIN: i64 = 150_000;
+
+impl Postgres {
+    /// Connects, checks the server and brings the schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// One [`OpenError`] for each thing an operator can put right.
+    pub async fn open(address: &Address, options: Options) -> Result<Self, OpenError> {
+        let at = address.to_string();
+        let tls = MakeTls::new(address.trust()).map_err(|error| OpenError::Tls {
+            at: at.clone(),
+            source: Box::new(error),
+        })?;
+        let half = (options.connections / 2).max(1);
+        let store = Self {
+            ledger: Pool::new(address, &tls, half),
+            people: Pool::new(address, &tls, half),
+            days: Days::default(),
+            places: Places::default(),
+        };
+        let wrong = |fault| classify(&at, fault);
+        let tx = store.ledger.begin(Mode::Write).await.map_err(wrong)?;
+        store.check_server(&tx, &at).await?;
+        let migrated = migrate(&tx).await;
+        migrated.map_err(|error| match error {
+            MigrationError::Fault(fault) => wrong(fault),
+            MigrationError::Refused(error) => error,
+        })?;
+        tx.commit().await.map_err(wrong)?;
+        Ok(store)
+    }
+
+    async fn check_server(&self, tx: &Tx, at: &str) -> Result<(), OpenError> {
+        let sql = "SELECT current_setting('server_version_num')::bigint, \
+             pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')";
+        let wrong = |fault| classify(at, fault);
+        let row = tx.first(sql, params![]).await.map_err(wrong)?;
+        let row = row.ok_or(Fault::Late).map_err(wrong)?;
+        let read = |place: usize| row.try_get::<_, String>(place).unwrap_or_default();
+        let version: i64 = row.try_get(0).unwrap_or(0);
+        let found = version / 10_000;
+        if version < VERSION_MIN {
+            return Err(OpenError::TooOld {
+                at: at.to_owned(),
+                found,
+            });
+        }
+        if row.try_get(1).unwrap_or(false) {
+            return Err(OpenError::ReadOnly { at: at.to_owned() });
+        }
+        for (name, value) in [("synchronous_commit", read(2)), ("fsync", read(3))] {
+            if value == "off" {
+                warn!(
+                    setting = name,
+                    "the database does not keep what it has acknowledged; a crash loses messages"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out no more connections. Every later call fails with
+    /// [`watchfire_store::StoreError::Closed`].
+    pub fn close(&self) {
+        self.ledger.close();
+        self.people.close();
+    }
+}
+
+fn classify(at: &str, fault: Fault) -> OpenError {
+    let at = at.to_owned();
+    let state = match &fault {
+        Fault::Sql(error) | Fault::Pool(PoolError::Backend(error)) => error.code().cloned(),
+        _ => None,
+    };
+    match state {
+        Some(state)
+            if state == SqlState::INVALID_PASSWORD
+                || state == SqlState::INVALID_AUTHORIZATION_SPECIFICATION =>
+        {
+            OpenError::WrongLogin { at }
+        }
+        Some(state) if state == SqlState::INVALID_CATALOG_NAME => OpenError::NoDatabase { at },
+        Some(state) if state == SqlState::INSUFFICIENT_PRIVILEGE => OpenError::NotAllowed { at },
+        Some(state) if state == SqlState::READ_ONLY_SQL_TRANSACTION => OpenError::ReadOnly { at },
+        Some(_) | None => OpenError::Unreachable {
+            at,
+            source: Box::new(fault),
+        },
+    }
+}

@@ -1,0 +1,234 @@
+//! Transactions: short, bounded in time, and done again if they met another.
+//!
+//! # Bounds
+//!
+//! The server ends a statement after [`limit::DATABASE_STATEMENT_TIMEOUT`]; we stop waiting for a
+//! whole call after [`limit::DATABASE_TIMEOUT`], because a server that hangs ends nothing. Both are
+//! said in each transaction, since settings of a session get lost behind a pooler.
+//!
+//! # What can go wrong
+//!
+//! - The work fails: the transaction is rolled back and the connection goes back to its pool.
+//! - The caller goes away: the same, in the background.
+//! - The connection breaks or hangs: it is closed. Before the commit was sent nothing stands; after
+//!   that the commit is [`Fault::Doubtful`].
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use tokio::runtime::Handle;
+use tokio_postgres::Row;
+use watchfire_domain::limit;
+
+use crate::fault::{Ending, Fault, FaultResult};
+use crate::parameter::Parameter;
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Sees each statement's own moment, and what it has locked.
+    Write,
+    /// Sees one moment throughout.
+    Read,
+}
+
+/// A transaction that is under way.
+pub(crate) struct Tx {
+    /// Taken when the transaction has ended.
+    connection: Option<Object>,
+}
+
+impl Tx {
+    pub(crate) async fn begin(connection: Object, mode: Mode) -> FaultResult<Self> {
+        let tx = Self {
+            connection: Some(connection),
+        };
+        let characteristics = match mode {
+            Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        let milliseconds = limit::DATABASE_STATEMENT_TIMEOUT.as_millis();
+        let begin = format!(
+            "{characteristics}; SET LOCAL statement_timeout = {milliseconds}; \
+             SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+        );
+        tx.batch(&begin).await?;
+        Ok(tx)
+    }
+
+    fn connection(&self) -> FaultResult<&Object> {
+        self.connection.as_ref().ok_or(Fault::Late)
+    }
+
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[&dyn Parameter],
+    ) -> FaultResult<Vec<Row>> {
+        let typed: Vec<_> = parameters.iter().map(|value| value.typed()).collect();
+        Ok(self.connection()?.query_typed(sql, &typed).await?)
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn first(
+        &self,
+        sql: &str,
+        parameters: &[&dyn Parameter],
+    ) -> FaultResult<Option<Row>> {
+        Ok(self.query(sql, parameters).await?.into_iter().next())
+    }
+
+    /// Whether a query yields a row.
+    pub(crate) async fn exists(
+        &self,
+        sql: &str,
+        parameters: &[&dyn Parameter],
+    ) -> FaultResult<bool> {
+        Ok(!self.query(sql, parameters).await?.is_empty())
+    }
+
+    /// Runs a statement and returns the number of rows it changed.
+    pub(crate) async fn execute(
+        &self,
+        sql: &str,
+        parameters: &[&dyn Parameter],
+    ) -> FaultResult<usize> {
+        let typed: Vec<_> = parameters.iter().map(|value| value.typed()).collect();
+        let changed = self.connection()?.execute_typed(sql, &typed).await?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    /// Runs statements that have no parameters.
+    pub(crate) async fn batch(&self, sql: &str) -> FaultResult<()> {
+        Ok(self.connection()?.batch_execute(sql).await?)
+    }
+
+    /// Makes the work last. [`Fault::Doubtful`] if nobody can tell whether it does.
+    pub(crate) async fn commit(mut self) -> FaultResult<()> {
+        let connection = self.connection.take().ok_or(Fault::Late)?;
+        // If the caller goes away here, the commit stands or falls whole; the connection is not
+        // used again.
+        let mut sent = Discarded(Some(connection));
+        let result = sent.run("COMMIT").await;
+        match result {
+            Ok(()) => {
+                sent.keep();
+                Ok(())
+            }
+            // The server has said that it did not commit.
+            Err(error) if error.as_db_error().is_some() => {
+                sent.keep();
+                Err(error.into())
+            }
+            Err(_) => Err(Fault::Doubtful),
+        }
+    }
+
+    /// Undoes the work and hands the connection back.
+    pub(crate) async fn roll_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            undo(connection).await;
+        }
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(undo(connection))),
+            Err(_) => drop(Object::take(connection)),
+        }
+    }
+}
+
+/// How long a rollback may take before the connection is given up.
+const UNDO_WAIT: Duration = Duration::from_secs(1);
+
+async fn undo(connection: Object) {
+    let mut open = Discarded(Some(connection));
+    let rolled_back = tokio::time::timeout(UNDO_WAIT, open.run("ROLLBACK")).await;
+    if let Ok(Ok(())) = rolled_back {
+        open.keep();
+    }
+}
+
+/// A connection that is closed when it is dropped, unless it is kept.
+struct Discarded(Option<Object>);
+
+impl Discarded {
+    async fn run(&mut self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        match &self.0 {
+            Some(connection) => connection.batch_execute(sql).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Hands the connection back to its pool.
+    fn keep(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// How often work is done again because it met another transaction.
+const TRIES_MAX: u32 = 8;
+
+/// Counts how often some work was done.
+#[derive(Debug, Default)]
+pub(crate) struct Tries(u32);
+
+impl Tries {
+    /// Whether the work is to be done again after this.
+    pub(crate) fn again(&mut self, ending: &impl Ending) -> bool {
+        self.0 += 1;
+        self.0 < TRIES_MAX && ending.fault().is_some_and(Fault::is_overtaken)
+    }
+}
+
+/// Gives up on a call after [`limit::DATABASE_TIMEOUT`].
+pub(crate) async fn within_bounds<T, E: Ending>(
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match tokio::time::timeout(limit::DATABASE_TIMEOUT, call).await {
+        Ok(result) => result,
+        Err(_) => Err(Fault::Late.into()),
+    }
+}
+
+/// Does work in a transaction of `$pool`, again if it met another one, and gives up in time.
+///
+/// The work is an expression of a future that may use `$tx`, a [`Tx`], by reference.
+macro_rules! in_transaction {
+    ($pool:expr, $mode:expr, $tx:ident => $work:expr) => {
+        $crate::session::within_bounds(async {
+            let mut tries = $crate::session::Tries::default();
+            loop {
+                let $tx = $pool.begin($mode).await?;
+                let end = match $work.await {
+                    Ok(value) => match $tx.commit().await {
+                        Ok(()) => break Ok(value),
+                        Err(fault) => fault.into(),
+                    },
+                    Err(end) => {
+                        $tx.roll_back().await;
+                        end
+                    }
+                };
+                if !tries.again(&end) {
+                    break Err(end);
+                }
+            }
+        })
+    };
+}
+pub(crate) use in_transaction;

@@ -1,0 +1,145 @@
+//! Which life makes the deliveries of which endpoints, and what others wrote for it.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use watchfire_store::{
+    AppKey, Arrival, DeliveryRef, EndpointKey, Life, Shard, ShardSet, Shards, StoreResult,
+};
+
+use crate::fault::FaultResult;
+use crate::nodes;
+use crate::open::Postgres;
+use crate::parameter::{Parameter, params};
+use crate::row::{Columns, at_most};
+use crate::session::{Mode, Tx, in_transaction};
+
+#[async_trait]
+impl Shards for Postgres {
+    async fn take_shards(&self, life: &Life, at_most: usize) -> StoreResult<ShardSet> {
+        let work = in_transaction!(self.ledger, Mode::Write, tx => take(&tx, life, at_most));
+        Ok(work.await?)
+    }
+
+    async fn give_back(&self, life: &Life, shards: ShardSet) -> StoreResult<()> {
+        let work = in_transaction!(self.ledger, Mode::Write, tx => give_back(&tx, life, shards));
+        Ok(work.await?)
+    }
+
+    async fn take_arrivals(&self, life: &Life, limit: usize) -> StoreResult<Vec<Arrival>> {
+        // Looks without writing: it is asked for many times a second, and mostly there is nothing.
+        let look = in_transaction!(self.ledger, Mode::Read, tx => any_arrivals(&tx, life));
+        if !look.await? {
+            return Ok(Vec::new());
+        }
+        let work = in_transaction!(self.ledger, Mode::Write, tx => take_arrivals(&tx, life, limit));
+        Ok(work.await?)
+    }
+}
+
+/// Shards as a parameter holds them.
+pub(crate) fn numbers(shards: ShardSet) -> Vec<i16> {
+    shards.iter().map(|shard| i16::from(shard.0)).collect()
+}
+
+async fn take(tx: &Tx, life: &Life, limit: usize) -> FaultResult<ShardSet> {
+    let key = nodes::hold(tx, life).await?;
+    let sql = "UPDATE shard SET node = $1 WHERE shard IN (\
+         SELECT shard FROM shard WHERE node IS NULL ORDER BY shard LIMIT $2 \
+         FOR UPDATE SKIP LOCKED) RETURNING shard::bigint";
+    read_set(tx, sql, params![key, at_most(limit)]).await
+}
+
+/// Waits for the life's running writes, so that whoever takes a shard finds all that they wrote.
+async fn give_back(tx: &Tx, life: &Life, shards: ShardSet) -> FaultResult<()> {
+    let key = nodes::fence_off(tx, life).await?;
+    let sql = "UPDATE shard SET node = NULL WHERE node = $1 AND shard = ANY($2)";
+    tx.execute(sql, params![key, numbers(shards)]).await?;
+    Ok(())
+}
+
+/// What the life with this key holds.
+pub(crate) async fn held_by(tx: &Tx, key: i64) -> FaultResult<ShardSet> {
+    let sql = "SELECT shard::bigint FROM shard WHERE node = $1";
+    read_set(tx, sql, params![key]).await
+}
+
+async fn read_set(tx: &Tx, sql: &str, parameters: &[&dyn Parameter]) -> FaultResult<ShardSet> {
+    let rows = tx.query(sql, parameters).await?;
+    let shards = rows
+        .iter()
+        .map(|row| Columns::of(row, "shard").number("shard").map(Shard));
+    shards.collect()
+}
+
+/// Endpoints for which a transaction makes something due.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals(BTreeMap<EndpointKey, AppKey>);
+
+impl Arrivals {
+    pub(crate) fn note(&mut self, delivery: DeliveryRef) {
+        self.0.insert(delivery.endpoint, delivery.app);
+    }
+
+    /// Tells the holders of their shards, if these are other lives than the one with this key. That
+    /// one must be held: then it does not give back a shard meanwhile.
+    ///
+    /// A row that is there already is written again: whoever wants to take it waits for our commit,
+    /// and then sees what we made due.
+    pub(crate) async fn tell_holders(self, tx: &Tx, key: i64) -> FaultResult<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let held = held_by(tx, key).await?;
+        let others = self
+            .0
+            .into_iter()
+            .filter(|(endpoint, _)| !held.has(*endpoint));
+        let mut endpoints = Vec::new();
+        let mut shards = Vec::new();
+        let mut apps = Vec::new();
+        for (endpoint, app) in others {
+            endpoints.push(endpoint.0);
+            shards.push(i16::from(Shard::of(endpoint).0));
+            apps.push(app.0);
+        }
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO arrival (endpoint, shard, app) \
+             SELECT * FROM unnest($1, $2, $3) AS new (endpoint, shard, app) ORDER BY endpoint \
+             ON CONFLICT (endpoint) DO UPDATE SET app = excluded.app";
+        tx.execute(sql, params![endpoints, shards, apps]).await?;
+        Ok(())
+    }
+}
+
+async fn any_arrivals(tx: &Tx, life: &Life) -> FaultResult<bool> {
+    let key = nodes::find(tx, life).await?;
+    let sql = "SELECT 1 FROM arrival a JOIN shard s ON s.shard = a.shard \
+         WHERE s.node = $1 LIMIT 1";
+    tx.exists(sql, params![key]).await
+}
+
+async fn take_arrivals(tx: &Tx, life: &Life, limit: usize) -> FaultResult<Vec<Arrival>> {
+    let key = nodes::hold(tx, life).await?;
+    let held = numbers(held_by(tx, key).await?);
+    // Locked in the order in which they are written.
+    let lock = "SELECT endpoint FROM arrival WHERE shard = ANY($1) ORDER BY endpoint LIMIT $2 \
+         FOR UPDATE";
+    let rows = tx.query(lock, params![held, at_most(limit)]).await?;
+    let endpoints = rows
+        .iter()
+        .map(|row| Columns::of(row, "arrival").get("endpoint"));
+    let endpoints: Vec<i64> = endpoints.collect::<FaultResult<_>>()?;
+    let sql = "DELETE FROM arrival WHERE endpoint = ANY($1) RETURNING endpoint, app";
+    let rows = tx.query(sql, params![endpoints]).await?;
+    let arrivals = rows.iter().map(|row| {
+        let mut columns = Columns::of(row, "arrival");
+        Ok(Arrival {
+            endpoint: EndpointKey(columns.get("endpoint")?),
+            app: AppKey(columns.get("app")?),
+        })
+    });
+    arrivals.collect()
+}

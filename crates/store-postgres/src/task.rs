@@ -1,0 +1,223 @@
+//! Background tasks: their rows, and the steps that do their work.
+
+mod candidates;
+mod step;
+
+use async_trait::async_trait;
+use tokio_postgres::Row;
+use watchfire_domain::id::{MessageId, OrganizationId, TaskId};
+use watchfire_domain::limit;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::{Code as _, StateCells, count_cell};
+use watchfire_store::{
+    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, StoreResult, Task,
+    TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
+};
+
+use crate::configuration::{Page, json_text};
+use crate::fault::{FaultResult, Refusal};
+use crate::message::bytes_of;
+use crate::open::Postgres;
+use crate::parameter::{Parameter, params};
+use crate::row::{Columns, at_most, small, small_code};
+use crate::session::{Mode, Tx, in_transaction};
+
+#[async_trait]
+impl Tasks for Postgres {
+    async fn task(&self, org: &OrganizationId, id: TaskId) -> StoreResult<Option<Task>> {
+        let work = in_transaction!(self.people, Mode::Read, tx => find(&tx, org, id));
+        Ok(work.await?)
+    }
+
+    async fn tasks(
+        &self,
+        org: &OrganizationId,
+        filter: TaskFilter,
+        range: Range<TaskId>,
+    ) -> StoreResult<Vec<Task>> {
+        let work = in_transaction!(self.people, Mode::Read, tx => list(&tx, org, filter, &range));
+        Ok(work.await?)
+    }
+
+    async fn running_tasks(&self, after: Option<TaskId>, limit: usize) -> StoreResult<Vec<Task>> {
+        let work = in_transaction!(self.ledger, Mode::Read, tx => running(&tx, after, limit));
+        Ok(work.await?)
+    }
+
+    async fn candidates(&self, task: &Task, limit: usize) -> StoreResult<Candidates> {
+        let work = in_transaction!(self.ledger, Mode::Read, tx => candidates::of(&tx, task, limit));
+        Ok(work.await?)
+    }
+
+    async fn count_due(
+        &self,
+        endpoint: EndpointKey,
+        now: Timestamp,
+        at_most: usize,
+    ) -> StoreResult<usize> {
+        let work = in_transaction!(
+            self.ledger, Mode::Read, tx => candidates::count_due(&tx, endpoint, now, at_most)
+        );
+        Ok(work.await?)
+    }
+
+    async fn advance_task(
+        &self,
+        life: &Life,
+        now: Timestamp,
+        step: TaskStep,
+    ) -> StoreResult<Advanced> {
+        let work = in_transaction!(
+            self.ledger, Mode::Write, tx => step::carry_out(&tx, life, now, &step)
+        );
+        Ok(work.await?)
+    }
+
+    async fn cancel_task(
+        &self,
+        org: &OrganizationId,
+        id: TaskId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Task>> {
+        let work = in_transaction!(self.people, Mode::Write, tx => cancel(&tx, org, id, now));
+        Ok(work.await?)
+    }
+}
+
+const COLUMNS: &str = "id, org, app, endpoint, kind, arguments, cursor, looked, done, state, \
+     failure, created_at, updated_at";
+
+pub(crate) async fn create(tx: &Tx, task: &Task) -> Result<(), Refusal> {
+    // The application's row is locked, so that its tasks can be counted.
+    let sql = "SELECT 1 FROM application WHERE key = $1 FOR NO KEY UPDATE";
+    tx.query(sql, params![task.app.0]).await?;
+    let sql = "SELECT 1 FROM endpoint WHERE key = $1 AND app = $2 AND deleted_at IS NULL";
+    if !tx.exists(sql, params![task.endpoint.0, task.app.0]).await? {
+        return Err(Conflict::Missing.into());
+    }
+    if is_full(tx, task.app).await? {
+        return Err(Conflict::TaskLimit.into());
+    }
+    Ok(insert(tx, task).await?)
+}
+
+/// Counts up to the limit, on the index.
+async fn is_full(tx: &Tx, app: AppKey) -> FaultResult<bool> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = $1 AND state = 0 LIMIT $2) t";
+    let most = at_most(limit::TASKS_PER_APPLICATION_MAX);
+    let row = tx.first(sql, params![app.0, most]).await?;
+    let count: i64 = row.map_or(Ok(0), |row| Columns::of(&row, "task").get("count"))?;
+    Ok(count >= most)
+}
+
+async fn insert(tx: &Tx, task: &Task) -> FaultResult<()> {
+    let sql = format!(
+        "INSERT INTO task ({COLUMNS}) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    );
+    let StateCells { state, failure } = task.state.into();
+    let parameters = params![
+        bytes_of(task.id.ksuid()),
+        task.org.as_str(),
+        task.app.0,
+        task.endpoint.0,
+        small_code(task.kind),
+        json_text(&task.arguments)?,
+        task.progress.cursor.map(|id| bytes_of(id.ksuid())),
+        count_cell(task.progress.looked),
+        count_cell(task.progress.done),
+        small(state),
+        failure.map(small),
+        task.created_at.unix_micros(),
+        task.updated_at.unix_micros(),
+    ];
+    tx.execute(&sql, parameters).await?;
+    Ok(())
+}
+
+fn read(row: &Row) -> FaultResult<Task> {
+    let mut columns = Columns::of(row, "task");
+    Ok(Task {
+        id: TaskId::from_ksuid(columns.ksuid("id")?),
+        org: columns.parsed("org")?,
+        app: AppKey(columns.get("app")?),
+        endpoint: EndpointKey(columns.get("endpoint")?),
+        kind: columns.code("kind")?,
+        arguments: columns.json("arguments")?,
+        progress: TaskProgress {
+            cursor: columns.ksuid_if("cursor")?.map(MessageId::from_ksuid),
+            looked: columns.number("looked")?,
+            done: columns.number("done")?,
+        },
+        state: read_state(&mut columns)?,
+        created_at: columns.timestamp("created_at")?,
+        updated_at: columns.timestamp("updated_at")?,
+    })
+}
+
+fn read_state(columns: &mut Columns<'_>) -> FaultResult<TaskState> {
+    let cells = StateCells {
+        state: columns.small("state")?,
+        failure: columns.small_if("failure")?,
+    };
+    TaskState::try_from(cells).map_err(|error| columns.unreadable("state", error))
+}
+
+async fn find(tx: &Tx, org: &OrganizationId, id: TaskId) -> FaultResult<Option<Task>> {
+    let sql = format!("SELECT {COLUMNS} FROM task WHERE id = $1 AND org = $2");
+    let id = bytes_of(id.ksuid());
+    let row = tx.first(&sql, params![id, org.as_str()]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+async fn list(
+    tx: &Tx,
+    org: &OrganizationId,
+    filter: TaskFilter,
+    range: &Range<TaskId>,
+) -> FaultResult<Vec<Task>> {
+    let page = Page::of(range, |id| bytes_of(id.ksuid()));
+    let kind = filter.kind.map(|kind| small(kind.code()));
+    let state = filter
+        .state
+        .map(|state| small(StateCells::from(state).state));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM task WHERE org = $1 AND ($2 IS NULL OR kind = $2) \
+         AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR app = $4){}",
+        page.sql("id", 4)
+    );
+    let app = filter.app.map(|app| app.0);
+    let filters = params![org.as_str(), kind, state, app];
+    read_all(tx, &sql, &page.parameters(filters)).await
+}
+
+async fn running(tx: &Tx, after: Option<TaskId>, limit: usize) -> FaultResult<Vec<Task>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM task \
+         WHERE state = 0 AND ($1 IS NULL OR id > $1) ORDER BY id LIMIT $2"
+    );
+    let after = after.map(|id| bytes_of(id.ksuid()));
+    read_all(tx, &sql, params![after, at_most(limit)]).await
+}
+
+async fn read_all(tx: &Tx, sql: &str, parameters: &[&dyn Parameter]) -> FaultResult<Vec<Task>> {
+    tx.query(sql, parameters).await?.iter().map(read).collect()
+}
+
+async fn cancel(
+    tx: &Tx,
+    org: &OrganizationId,
+    id: TaskId,
+    now: Timestamp,
+) -> FaultResult<Option<Task>> {
+    let sql = "UPDATE task SET state = $3, updated_at = $4 \
+         WHERE id = $1 AND org = $2 AND state = 0";
+    let parameters = params![
+        bytes_of(id.ksuid()),
+        org.as_str(),
+        small(StateCells::CANCELLED),
+        now.unix_micros(),
+    ];
+    tx.execute(sql, parameters).await?;
+    find(tx, org, id).await
+}

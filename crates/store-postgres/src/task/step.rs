@@ -1,0 +1,200 @@
+//! One step of a task: its deliveries and its new place, together.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use watchfire_domain::attempt::{AfterAttempt, Attempt};
+use watchfire_domain::id::MessageId;
+use watchfire_domain::message::Urgency;
+use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::{StateCells, count_cell};
+use watchfire_store::selection::TaskStanding;
+use watchfire_store::{
+    Advanced, AppKey, AttemptRecord, DeliveryRef, Life, NewOwed, Seq, Series, Standing, Task,
+    TaskStep, TaskWrite,
+};
+
+use super::candidates::standings;
+use crate::attempt;
+use crate::fault::FaultResult;
+use crate::ledger::{Tally, Writer};
+use crate::message::{Hold, bytes_of, ids_at};
+use crate::nodes;
+use crate::owed::{Book, Put, Removed, Wanted};
+use crate::parameter::params;
+use crate::row::{Columns, at_most, small};
+use crate::session::Tx;
+use crate::shards::Arrivals;
+
+pub(super) async fn carry_out(
+    tx: &Tx,
+    life: &Life,
+    now: Timestamp,
+    step: &TaskStep,
+) -> FaultResult<Advanced> {
+    let node = nodes::hold(tx, life).await?;
+    if !stands_as_read(tx, &step.task).await? {
+        return Ok(Advanced::Stale);
+    }
+    let mut doing = Doing::open(tx, node, now, step).await?;
+    let mut done = 0;
+    for write in &step.writes {
+        done += usize::from(doing.write(write));
+    }
+    doing.close(tx, node).await?;
+    move_on(tx, now, step, done).await?;
+    Ok(Advanced::Done(done))
+}
+
+/// Locks the task, so that nobody else carries out the same step.
+async fn stands_as_read(tx: &Tx, task: &Task) -> FaultResult<bool> {
+    let sql = "SELECT 1 FROM task WHERE id = $1 AND state = 0 AND cursor IS NOT DISTINCT FROM $2 \
+         AND looked = $3 FOR NO KEY UPDATE";
+    let parameters = params![
+        bytes_of(task.id.ksuid()),
+        cursor_cell(task.progress.cursor),
+        count_cell(task.progress.looked),
+    ];
+    tx.exists(sql, parameters).await
+}
+
+async fn move_on(tx: &Tx, now: Timestamp, step: &TaskStep, done: usize) -> FaultResult<()> {
+    let sql = "UPDATE task SET cursor = $2, looked = looked + $3, done = done + $4, state = $5, \
+         failure = $6, updated_at = $7 WHERE id = $1";
+    let StateCells { state, failure } = step.state.into();
+    let parameters = params![
+        bytes_of(step.task.id.ksuid()),
+        cursor_cell(step.cursor),
+        count_cell(step.looked),
+        at_most(done),
+        small(state),
+        failure.map(small),
+        now.unix_micros(),
+    ];
+    tx.execute(sql, parameters).await?;
+    Ok(())
+}
+
+fn cursor_cell(id: Option<MessageId>) -> Option<Vec<u8>> {
+    id.map(|id| bytes_of(id.ksuid()))
+}
+
+struct Doing<'s> {
+    now: Timestamp,
+    task: &'s Task,
+    book: Book,
+    messages: HashMap<(AppKey, Seq), MessageId>,
+    with_payload: HashSet<Seq>,
+    standings: HashMap<Seq, TaskStanding>,
+    cancelled: Vec<(AttemptRecord, MessageId)>,
+    tally: Tally,
+    arrivals: Arrivals,
+}
+
+impl<'s> Doing<'s> {
+    /// Looks again: since the step was planned, somebody may have asked for a delivery, and it may
+    /// even have been made.
+    async fn open(tx: &Tx, node: i64, now: Timestamp, step: &'s TaskStep) -> FaultResult<Self> {
+        let mut wanted = Wanted::default();
+        for write in &step.writes {
+            let (delivery, record) = match write {
+                TaskWrite::Send(owed) => (owed.delivery, owed.record),
+                TaskWrite::Cancel { delivery, .. } => (*delivery, None),
+            };
+            wanted.delivery((delivery.endpoint, delivery.seq), record);
+        }
+        let mut book = Book::open(tx, &wanted).await?;
+        book.learn_records(tx).await?;
+        let seqs: BTreeSet<Seq> = step.writes.iter().map(TaskWrite::seq).collect();
+        let seqs: Vec<Seq> = seqs.into_iter().collect();
+        let numbers: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+        Ok(Self {
+            now,
+            task: &step.task,
+            book,
+            messages: ids_at(tx, numbers.clone(), Hold::Fast).await?,
+            with_payload: with_payload(tx, numbers).await?,
+            standings: standings(tx, step.task.endpoint, &seqs).await?,
+            cancelled: Vec::new(),
+            tally: Tally::of(node, Writer::Task),
+            arrivals: Arrivals::default(),
+        })
+    }
+
+    /// Whether the write was done.
+    fn write(&mut self, write: &TaskWrite) -> bool {
+        match write {
+            TaskWrite::Send(owed) => self.send(owed),
+            TaskWrite::Cancel { delivery, attempt } => self.cancel(*delivery, attempt),
+        }
+    }
+
+    fn send(&mut self, owed: &NewOwed) -> bool {
+        let DeliveryRef { app, endpoint, seq } = owed.delivery;
+        let message = self.messages.get(&(app, seq)).copied();
+        let standing = self.standings.get(&seq);
+        let wanted = standing.is_some_and(|standing| standing.is_wanted(self.task));
+        if message.is_none() || !wanted || !self.with_payload.contains(&seq) {
+            return false;
+        }
+        if self.book.put(owed, self.now, message) != Put::Inserted {
+            return false;
+        }
+        self.tally.owed(endpoint, 1);
+        self.arrivals.note(owed.delivery);
+        true
+    }
+
+    fn cancel(&mut self, delivery: DeliveryRef, attempt: &Attempt) -> bool {
+        let AfterAttempt::Settled { .. } = attempt.next else {
+            debug_assert!(false, "a cancelled delivery is settled");
+            return false;
+        };
+        let Some(Removed { record }) = self.book.remove(delivery) else {
+            return false;
+        };
+        let endpoint = delivery.endpoint;
+        // Retention keeps a message while it is owed.
+        if let Some(message) = self.messages.get(&(delivery.app, delivery.seq)) {
+            let final_attempt = AttemptRecord {
+                delivery,
+                standing: Standing::Fresh,
+                attempt: attempt.clone(),
+                series: Series::START,
+                urgency: Urgency::Ordinary,
+                record,
+                health: None,
+                notices: Vec::new(),
+                lag: None,
+            };
+            self.cancelled.push((final_attempt, *message));
+        }
+        self.tally.attempted(delivery, attempt, None);
+        self.tally.owed(endpoint, -1);
+        if let Some(record) = record {
+            self.book.wake_next(endpoint, record, self.now);
+            self.arrivals.note(delivery);
+        }
+        true
+    }
+
+    async fn close(self, tx: &Tx, node: i64) -> FaultResult<()> {
+        self.book.close(tx).await?;
+        let mut rows = attempt::NewRows::default();
+        for (record, message) in &self.cancelled {
+            rows.push(record, *message)?;
+        }
+        rows.insert(tx).await?;
+        self.arrivals.tell_holders(tx, node).await?;
+        self.tally.write(tx).await
+    }
+}
+
+/// Those of the messages that have their payload.
+async fn with_payload(tx: &Tx, seqs: Vec<i64>) -> FaultResult<HashSet<Seq>> {
+    let sql = "SELECT seq FROM message WHERE seq = ANY($1) AND payload IS NOT NULL";
+    let rows = tx.query(sql, params![seqs]).await?;
+    let found = rows
+        .iter()
+        .map(|row| Columns::of(row, "message").get("seq").map(Seq));
+    found.collect()
+}
