@@ -59,6 +59,11 @@ impl Activity for Postgres {
         Ok(work.await?)
     }
 
+    async fn owed_by_all(&self) -> StoreResult<OwedNow> {
+        let work = in_transaction!(self.people, Mode::Read, tx => owing::by_all(&tx));
+        Ok(work.await?)
+    }
+
     async fn standings(
         &self,
         app: AppKey,

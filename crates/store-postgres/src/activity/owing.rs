@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::Row;
 use watchfire_domain::id::MessageId;
 use watchfire_domain::limit;
 use watchfire_store::{AppKey, EndpointKey, EndpointStanding, OwedNow, Owner};
@@ -44,6 +45,21 @@ pub(super) async fn now(tx: &Tx, of: &Owner) -> FaultResult<OwedNow> {
             tx.query(&sql, params![app.0, most]).await?
         }
     };
+    summed_up(&rows)
+}
+
+pub(super) async fn by_all(tx: &Tx) -> FaultResult<OwedNow> {
+    let sql = format!(
+        "{OWING} SELECT e.endpoint, e.owed, \
+         (SELECT message FROM owed WHERE endpoint = e.endpoint ORDER BY message LIMIT 1) \
+         FROM step JOIN endpoint_owed e ON e.endpoint = step.endpoint \
+         WHERE e.owed > 0 LIMIT $1"
+    );
+    let most = at_most(limit::OWING_ENDPOINTS_MAX + 1);
+    summed_up(&tx.query(&sql, params![most]).await?)
+}
+
+fn summed_up(rows: &[Row]) -> FaultResult<OwedNow> {
     let mut owed = OwedNow {
         more: rows.len() > limit::OWING_ENDPOINTS_MAX,
         ..OwedNow::default()
