@@ -45,6 +45,7 @@ impl Assets {
                     include_str!("../assets/base.css"),
                     include_str!("../assets/layout.css"),
                     include_str!("../assets/components.css"),
+                    include_str!("../assets/history.css"),
                 )
                 .as_bytes(),
             ),

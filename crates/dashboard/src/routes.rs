@@ -10,7 +10,10 @@ use watchfire_domain::scope::Scope;
 
 use crate::access::Needs;
 use crate::failure::Failure;
-use crate::screens::{applications, components, endpoints, overview, portal, sign_in};
+use crate::screens::{
+    applications, components, deliveries, delivery, endpoints, message, overview, portal, record,
+    sign_in,
+};
 use crate::state::DashboardState;
 use crate::{assets, live, session, shield};
 
@@ -41,6 +44,12 @@ impl Routes {
         T: 'static,
     {
         self.at(MethodFilter::POST, path, scope, handler)
+    }
+
+    /// More of them.
+    #[must_use]
+    fn join(self, more: impl FnOnce(Self) -> Self) -> Self {
+        more(self)
     }
 
     fn at<H, T>(self, method: MethodFilter, path: &str, scope: Scope, handler: H) -> Self
@@ -102,6 +111,42 @@ fn in_app(routes: Routes) -> Routes {
         .form("/edit", Scope::Admin, applications::save)
         .form("/delete", Scope::Admin, applications::delete)
         .page("/endpoints", Scope::EndpointsRead, endpoints::list::page)
+        .join(history)
+}
+
+/// What was sent, is on its way, and waits.
+fn history(routes: Routes) -> Routes {
+    routes
+        .page("/deliveries", Scope::EndpointsRead, deliveries::list::page)
+        .page(
+            "/deliveries/export.csv",
+            Scope::EndpointsRead,
+            deliveries::export::csv,
+        )
+        .page(
+            "/deliveries/export.jsonl",
+            Scope::EndpointsRead,
+            deliveries::export::json_lines,
+        )
+        .form("/deliveries/act", Scope::Replay, deliveries::act::act)
+        .page("/messages/{msg_id}", Scope::EndpointsRead, message::page)
+        .page(
+            "/messages/{msg_id}/payload.json",
+            Scope::EndpointsRead,
+            message::payload_file,
+        )
+        .page(
+            "/messages/{msg_id}/{endpoint_id}",
+            Scope::EndpointsRead,
+            delivery::page,
+        )
+        .form(
+            "/messages/{msg_id}/{endpoint_id}/resend",
+            Scope::Replay,
+            delivery::resend,
+        )
+        .page("/record", Scope::EndpointsRead, record::page)
+        .form("/record/retry", Scope::Replay, record::retry_head)
 }
 
 /// What an application's pages have in its portal only.

@@ -3,7 +3,11 @@
 
 pub(crate) mod applications;
 pub(crate) mod components;
+pub(crate) mod deliveries;
+pub(crate) mod delivery;
 pub(crate) mod endpoints;
+pub(crate) mod message;
 pub(crate) mod overview;
 pub(crate) mod portal;
+pub(crate) mod record;
 pub(crate) mod sign_in;

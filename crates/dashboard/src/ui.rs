@@ -9,6 +9,8 @@
 //! figures; times are relative with the absolute one beside them or in their title; what takes long
 //! shows progress; what is empty says what to do next.
 
+pub(crate) mod advice;
+pub(crate) mod attempts;
 pub(crate) mod block;
 pub(crate) mod chart;
 pub(crate) mod code;
@@ -21,6 +23,7 @@ pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod theme;
 pub(crate) mod time;
+pub(crate) mod tree;
 
 pub(crate) use self::draft::Draft;
 pub(crate) use self::icon::{Icon, icon};

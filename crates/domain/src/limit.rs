@@ -121,6 +121,13 @@ limits! {
     OWING_ENDPOINTS_MAX: Count = 10_000;
     /// Deliveries of a record that wait behind its head are counted up to here.
     RECORD_WAITING_MAX: Count = 1_000;
+    /// Deliveries in one export; the file says so where there are more.
+    EXPORT_ROWS_MAX: Count = 5_000;
+    /// Deliveries looked at for one export.
+    EXPORT_LOOKS_MAX: Count = 200_000;
+    /// Bytes of a payload, a request or an answer that a page shows as text; the rest is to be
+    /// downloaded. Keeps a page below 100 kB.
+    PAYLOAD_SHOWN_BYTES: Bytes = 12 * 1024;
     /// Activity is kept by the minute this long, and by the hour after that.
     ACTIVITY_MINUTES: Time = hours(4);
     /// Points of one chart of activity.

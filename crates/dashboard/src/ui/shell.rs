@@ -19,6 +19,7 @@ pub(crate) enum Section {
     Applications,
     Components,
     Endpoints,
+    Deliveries,
 }
 
 /// An entry of the navigation.
@@ -51,13 +52,22 @@ const OPERATOR: &[Entry] = &[
 ];
 
 /// What is about one application, in the dashboard and in its portal.
-const IN_APP: &[Entry] = &[Entry {
-    section: Section::Endpoints,
-    icon: Icon::Endpoint,
-    text: "Endpoints",
-    path: "/endpoints",
-    needs: Scope::EndpointsRead,
-}];
+const IN_APP: &[Entry] = &[
+    Entry {
+        section: Section::Endpoints,
+        icon: Icon::Endpoint,
+        text: "Endpoints",
+        path: "/endpoints",
+        needs: Scope::EndpointsRead,
+    },
+    Entry {
+        section: Section::Deliveries,
+        icon: Icon::Delivery,
+        text: "Deliveries",
+        path: "/deliveries",
+        needs: Scope::EndpointsRead,
+    },
+];
 
 /// A page, before the shell is put around it.
 pub(crate) struct Page<'a> {

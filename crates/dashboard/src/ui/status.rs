@@ -100,18 +100,23 @@ pub(crate) fn delivery_look(status: DeliveryStatus) -> (Tone, Icon, &'static str
     }
 }
 
-/// An attempt's outcome, short: the status code, or what happened instead.
-pub(crate) fn outcome(outcome: &Outcome) -> Markup {
-    let tone = match outcome {
-        Outcome::Accepted { .. } => Tone::Good,
-        Outcome::Skipped { .. } => Tone::Quiet,
+/// How an attempt's outcome is shown.
+pub(crate) fn outcome_look(outcome: &Outcome) -> (Tone, Icon) {
+    match outcome {
+        Outcome::Accepted { .. } => (Tone::Good, Icon::Check),
+        Outcome::Skipped { .. } => (Tone::Quiet, Icon::Pause),
         Outcome::Refused { .. }
         | Outcome::TimedOut { .. }
         | Outcome::Unreachable { .. }
         | Outcome::Blocked { .. }
         | Outcome::Oversize
-        | Outcome::Malformed => Tone::Bad,
-    };
+        | Outcome::Malformed => (Tone::Bad, Icon::Cross),
+    }
+}
+
+/// An attempt's outcome, short: the status code, or what happened instead.
+pub(crate) fn outcome(outcome: &Outcome) -> Markup {
+    let (tone, shape) = outcome_look(outcome);
     let word = match outcome {
         Outcome::Accepted { status } | Outcome::Refused { status, .. } => status.to_string(),
         Outcome::TimedOut { .. } => "Timed out".to_owned(),
@@ -120,11 +125,6 @@ pub(crate) fn outcome(outcome: &Outcome) -> Markup {
         Outcome::Oversize => "Too large".to_owned(),
         Outcome::Malformed => "Not HTTP".to_owned(),
         Outcome::Skipped { .. } => "Skipped".to_owned(),
-    };
-    let shape = match tone {
-        Tone::Good => Icon::Check,
-        Tone::Quiet => Icon::Pause,
-        Tone::Bad | Tone::Warn | Tone::Busy => Icon::Cross,
     };
     html! {
         span title=(outcome) { (badge_with(tone, shape, &word)) }

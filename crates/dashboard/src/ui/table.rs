@@ -57,21 +57,65 @@ pub(crate) fn table(caption: &str, columns: &[Column], rows: &[Row]) -> Markup {
     }
 }
 
-fn line(columns: &[Column], row: &Row) -> Markup {
+/// A table whose rows can be ticked, within a form that takes their names as `d`.
+pub(crate) fn pickable(
+    caption: &str,
+    columns: &[Column],
+    rows: &[(String, Row)],
+    may_pick: bool,
+) -> Markup {
     html! {
-        tr data-href=[row.href.as_deref()] {
-            @for (place, (column, cell)) in columns.iter().zip(&row.cells).enumerate() {
-                @let class = column.is_number.then_some("number");
-                @if place == 0 {
-                    th scope="row" class=[class] {
-                        @match &row.href {
-                            Some(href) => { a.row-link href=(href) { (cell) } }
-                            None => { (cell) }
+        fieldset.table-frame {
+            table.table data-rows {
+                caption.unseen { (caption) }
+                thead {
+                    tr {
+                        @if may_pick {
+                            th.pick scope="col" {
+                                input type="checkbox" data-group aria-label="Tick all on this page";
+                            }
+                        }
+                        @for column in columns {
+                            th scope="col" class=[column.is_number.then_some("number")] {
+                                (column.name)
+                            }
                         }
                     }
-                } @else {
-                    td class=[class] data-label=(column.name) { (cell) }
                 }
+                tbody {
+                    @for (name, row) in rows {
+                        tr data-href=[row.href.as_deref()] {
+                            @if may_pick {
+                                td.pick { input type="checkbox" name="d" value=(name) aria-label="Tick"; }
+                            }
+                            (cells(columns, row))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(columns: &[Column], row: &Row) -> Markup {
+    html! {
+        tr data-href=[row.href.as_deref()] { (cells(columns, row)) }
+    }
+}
+
+fn cells(columns: &[Column], row: &Row) -> Markup {
+    html! {
+        @for (place, (column, cell)) in columns.iter().zip(&row.cells).enumerate() {
+            @let class = column.is_number.then_some("number");
+            @if place == 0 {
+                th scope="row" class=[class] {
+                    @match &row.href {
+                        Some(href) => { a.row-link href=(href) { (cell) } }
+                        None => { (cell) }
+                    }
+                }
+            } @else {
+                td class=[class] data-label=(column.name) { (cell) }
             }
         }
     }

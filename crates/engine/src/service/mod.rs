@@ -26,6 +26,7 @@ pub mod messages;
 pub mod notices;
 mod once;
 pub mod records;
+pub mod requests;
 pub mod tasks;
 
 pub use check::Fault;

@@ -1,0 +1,6 @@
+//! Deliveries across an application: found, followed live, sent again, cancelled, taken along.
+
+pub(crate) mod act;
+pub(crate) mod export;
+mod filter;
+pub(crate) mod list;
