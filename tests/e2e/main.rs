@@ -7,6 +7,7 @@ mod harness;
 
 mod addresses;
 mod answers;
+mod backup;
 mod command_line;
 mod crash;
 mod demo;

@@ -8,7 +8,7 @@ use std::process;
 use crate::open::OpenError;
 
 const LOCK_FILE: &str = "watchfire.lock";
-const DATABASE_FILE: &str = "watchfire.db";
+pub(crate) const DATABASE_FILE: &str = "watchfire.db";
 /// Longer contents were not written by us.
 const PID_DIGITS_MAX: u64 = 20;
 

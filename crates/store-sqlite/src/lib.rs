@@ -30,6 +30,7 @@
 mod activity;
 mod attempt;
 mod audit;
+pub mod backup;
 mod checkpoint;
 mod configuration;
 mod fault;

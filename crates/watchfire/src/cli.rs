@@ -25,6 +25,10 @@ pub(crate) enum Command {
     /// Make, list or revoke API keys of the server running on this machine.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Copy the data folder as it is at this instant, while the server runs.
+    Backup(BackupArgs),
+    /// Make a data folder from a backup.
+    Restore(RestoreArgs),
     /// Show what Watchfire does: a server, receivers that behave and misbehave, and real events.
     Demo(DemoArgs),
     /// Measure this machine: a server, a receiver and a load generator in one run.
@@ -98,6 +102,28 @@ pub(crate) struct LoginArgs {
     /// Organization the link opens.
     #[arg(long, value_name = "ORG")]
     pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Folder to make for the backup.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// Leave out the keys that endpoints' secrets are sealed with and tokens are signed with. The
+    /// backup is of no use without them: keep them elsewhere.
+    #[arg(long)]
+    pub(crate) without_keys: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Folder of the backup.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -12,9 +12,9 @@ use watchfire_domain::ambient::Entropy;
 use watchfire_domain::secret::SecretText;
 
 /// The secret that API tokens are signed with.
-const JWT_SECRET: &str = "jwt.secret";
+pub(crate) const JWT_SECRET: &str = "jwt.secret";
 /// The key that endpoints' secrets are sealed with.
-const MASTER_KEY: &str = "master.key";
+pub(crate) const MASTER_KEY: &str = "master.key";
 const KEY_BYTES: usize = 32;
 
 /// The data folder, made if it is missing.

@@ -6,6 +6,7 @@
 //! Start reading at `server`.
 
 mod ambient;
+mod backup_command;
 mod bench;
 mod cli;
 mod config;
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
         Command::Key(command) => serve::on_runtime(key_command::run(command)),
         Command::Demo(args) => serve::on_runtime(demo::run(args)),
         Command::Bench(args) => serve::on_runtime(bench::run(args)),
+        Command::Backup(args) => backup_command::back_up(&args),
+        Command::Restore(args) => backup_command::restore(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Mail(command) => serve::on_runtime(mail_command::run(command)),
         Command::Contract(command) => contract_command::run(command),

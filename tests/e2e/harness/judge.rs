@@ -31,6 +31,11 @@ pub(crate) fn python(environment: &str, script: &str) -> Command {
     command
 }
 
+/// A file of the checkout.
+pub(crate) fn in_checkout(path: &str) -> PathBuf {
+    root().join(path)
+}
+
 /// A script of `tests/node`.
 pub(crate) fn node(script: &str) -> Command {
     let folder = root().join("tests/node");

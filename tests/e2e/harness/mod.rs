@@ -14,7 +14,7 @@ mod wait;
 pub(crate) use api::Api;
 pub(crate) use application::Application;
 pub(crate) use command::{Ended, may_unshare, unshared, watchfire};
-pub(crate) use judge::{node, python, ready, run_judge, rust_sdk, shared_python};
+pub(crate) use judge::{in_checkout, node, python, ready, run_judge, rust_sdk, shared_python};
 pub(crate) use mail::{Mail, MailServer};
 pub(crate) use server::{JWT_SECRET, Server, Setup};
 pub(crate) use tell::tell;
