@@ -11,6 +11,7 @@ mod backup;
 mod command_line;
 mod crash;
 mod demo;
+mod deploy;
 mod full_disk;
 mod fuzz;
 mod load;

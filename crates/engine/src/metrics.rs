@@ -170,6 +170,13 @@ impl Metrics {
         for kind in ["full", "unavailable", "fenced", "closed", "inconsistent"] {
             drop(self.store_faults.get_or_create(&[("kind", kind)]));
         }
+        for class in RouteClass::ALL {
+            let class = ("class", class.name());
+            drop(self.request_seconds.get_or_create(&[class]));
+            for status in STATUSES {
+                drop(self.requests.get_or_create(&[class, ("status", status)]));
+            }
+        }
         for commit in [Commit::Accept, Commit::Record] {
             drop(self.commit_rows.get_or_create(&commit.labels()));
             drop(self.commit_seconds.get_or_create(&commit.labels()));
@@ -251,6 +258,8 @@ impl Commit {
 }
 
 impl RouteClass {
+    const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Write, Self::Other];
+
     fn name(self) -> &'static str {
         match self {
             Self::Publish => "publish",
@@ -295,6 +304,10 @@ fn settlement_name(settlement: Settlement) -> &'static str {
         Settlement::Cancelled => "cancelled",
     }
 }
+
+const STATUSES: [&str; 9] = [
+    "401", "403", "429", "503", "1xx", "2xx", "3xx", "4xx", "5xx",
+];
 
 /// Statuses that alerts tell apart; the rest by the hundred.
 fn status_name(status: u16) -> &'static str {
