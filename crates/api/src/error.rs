@@ -239,6 +239,7 @@ impl From<service::Error> for ApiError {
             ),
             Error::Overloaded => Code::Overloaded.into(),
             Error::Stopping => Code::Stopping.into(),
+            Error::NoLease => Code::Unavailable.into(),
             Error::Store(error) => (&*error).into(),
             Error::Vault(error) => {
                 tracing::error!(
@@ -344,6 +345,7 @@ mod tests {
         check(StoreError::Closed.into(), status, Some("1"));
         check(service::Error::Overloaded, status, Some("1"));
         check(service::Error::Stopping, status, Some("1"));
+        check(service::Error::NoLease, status, Some("1"));
         let unreadable = StoreError::Inconsistent {
             table: "message",
             column: "details",

@@ -98,6 +98,7 @@ pub(crate) fn explain(error: &Error) -> String {
         Error::Contended => "Others changed it at the same moment. Please try again.".into(),
         Error::Overloaded => "Too much is waiting. Please try again in a moment.".into(),
         Error::Stopping => "The server is stopping. Please try again in a moment.".into(),
+        Error::NoLease => "The database can't be reached. Please try again in a moment.".into(),
         Error::Store(error) => match **error {
             StoreError::Full => "The disk is full. Nothing was stored.".into(),
             StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Closed => {
@@ -118,7 +119,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Exists(_) | Error::Repeated(_) | Error::Contended => StatusCode::CONFLICT,
         Error::LimitReached { .. } | Error::PayloadGone => StatusCode::BAD_REQUEST,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::Overloaded | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Overloaded | Error::Stopping | Error::NoLease => StatusCode::SERVICE_UNAVAILABLE,
         Error::Store(error) => match **error {
             StoreError::Inconsistent { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             StoreError::Full

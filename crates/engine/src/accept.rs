@@ -14,13 +14,14 @@ use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, Urgency};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Appended, DeliveryRef, EndpointKey, NewMessage, Remembered, Seq, Series, Standing, StoreError,
+    Appended, DeliveryRef, Elsewhere, EndpointKey, InTurn, Life, NewMessage, OwedReason,
+    Remembered, Seq, Series, ShardSet, Standing, StoreError,
 };
 
 use crate::catalog::Snapshot;
 use crate::dispatch::Job;
 use crate::event::Event;
-use crate::inner::Inner;
+use crate::inner::{Inner, Shared};
 use crate::metrics::Commit;
 
 /// An event to accept.
@@ -72,6 +73,9 @@ pub enum AcceptError {
     Overloaded,
     #[error("accept: the server is stopping")]
     Stopping,
+    /// Another node may be taking over from this one.
+    #[error("accept: this node has lost touch with the database")]
+    NoLease,
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
 }
@@ -92,6 +96,9 @@ impl Inner {
         snapshot: &Arc<Snapshot>,
         event: NewEvent,
     ) -> Result<Accepted, AcceptError> {
+        if !self.has_lease() {
+            return Err(AcceptError::NoLease);
+        }
         let mut event = event;
         if !event.details.ping {
             self.read_payload(&snapshot.contract, &mut event)?;
@@ -206,15 +213,18 @@ pub(crate) async fn commit_loop(inner: Arc<Inner>, mut waiting: mpsc::Receiver<W
 }
 
 async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
+    let _appending = inner.appending.lock().await;
+    let life = inner.divide(batch);
     let rows = batch.iter().map(|waiting| waiting.new.clone()).collect();
     let begun_at = inner.clock.now();
-    match inner.store.append(&inner.life, rows).await {
+    let appended = inner.store.append(&life, rows).await;
+    match inner.mind(&life, appended) {
         Ok(appended) => {
             let took = inner.clock.now().since(begun_at);
             let rows = appended.len();
             inner.metrics.committed(Commit::Accept, rows, took);
             debug_assert_eq!(appended.len(), batch.len(), "one answer for each message");
-            inner.admit(batch.drain(..).zip(appended));
+            inner.admit(&life, batch.drain(..).zip(appended));
         }
         Err(error) => {
             inner.metrics.store_failed(&error);
@@ -236,17 +246,36 @@ fn answer(to: oneshot::Sender<Result<Accepted, AcceptError>>, what: Result<Accep
 }
 
 impl Inner {
+    /// Says which deliveries are other nodes' and which must wait for their turn, if there can be
+    /// other nodes. Returns the life under which that is so.
+    fn divide(&self, batch: &mut [Waiting]) -> Arc<Life> {
+        let (life, held) = {
+            let shared = self.shared.lock();
+            (Arc::clone(&shared.station.life), shared.station.held)
+        };
+        if self.rhythm().is_some() {
+            let now = self.clock.now();
+            for Waiting { new, snapshot, .. } in batch {
+                divide(new, snapshot, held, now);
+            }
+        }
+        life
+    }
+
     /// Hands committed messages to the lanes and answers those who wait for them.
-    fn admit(self: &Arc<Self>, committed: impl Iterator<Item = (Waiting, Appended)>) {
+    fn admit(self: &Arc<Self>, life: &Life, committed: impl Iterator<Item = (Waiting, Appended)>) {
         let mut answers = Vec::new();
         {
             let mut shared = self.shared.lock();
+            // Otherwise they are what a life left that has ended since.
+            let is_own = *shared.station.life == *life;
             for (waiting, appended) in committed {
                 let result = match appended {
-                    Appended::At { seq, .. } => {
+                    Appended::At { seq, parked } => {
                         self.metrics.accepted.inc();
-                        shared.fresh.add(seq, waiting.new.matched.len());
-                        self.enqueue_fresh(&mut shared, &waiting.snapshot, &waiting.new, seq);
+                        if is_own {
+                            self.enqueue_fresh(&mut shared, &waiting, seq, &parked);
+                        }
                         Ok(Accepted {
                             seq,
                             message: Arc::clone(&waiting.new.message),
@@ -274,13 +303,33 @@ impl Inner {
 
     fn enqueue_fresh(
         &self,
-        shared: &mut crate::inner::Shared,
-        snapshot: &Snapshot,
-        new: &NewMessage,
+        shared: &mut Shared,
+        waiting: &Waiting,
         seq: Seq,
+        parked: &[EndpointKey],
     ) {
+        let Waiting { new, snapshot, .. } = waiting;
         let now = self.clock.now();
+        let owed = new.elsewhere.len() + parked.len();
+        shared.fresh.add(seq, new.matched.len() - owed);
+        for elsewhere in &new.elsewhere {
+            // It may have become this node's meanwhile; then nobody else is told.
+            if shared.station.makes(elsewhere.endpoint) {
+                self.owed
+                    .note(elsewhere.endpoint, new.app, Some(elsewhere.due_at));
+            }
+        }
+        for key in parked {
+            shared.dispatcher.owes(*key, new.app);
+        }
         for &key in &new.matched {
+            // Both are in the order of the matched.
+            let elsewhere = new
+                .elsewhere
+                .binary_search_by_key(&key, |owed| owed.endpoint);
+            if elsewhere.is_ok() || parked.binary_search(&key).is_ok() {
+                continue;
+            }
             let endpoint = snapshot.endpoint(key);
             let job = Job {
                 delivery: DeliveryRef {
@@ -293,7 +342,31 @@ impl Inner {
                 series: Series::START,
                 record: endpoint.and_then(|endpoint| endpoint.record_of(&new.message)),
             };
-            self.push_fresh(shared, job, endpoint.map(|endpoint| endpoint.terms(now)));
+            let terms = endpoint.map(|endpoint| endpoint.terms(now, shared.station.held));
+            self.push_fresh(shared, job, terms);
+        }
+    }
+}
+
+/// What of a message's deliveries other nodes are to make, and what must keep its record's order
+/// behind those.
+fn divide(new: &mut NewMessage, snapshot: &Snapshot, held: ShardSet, now: Timestamp) {
+    let later = new.message.details.deliver_at.filter(|at| *at > now);
+    for &key in &new.matched {
+        let endpoint = snapshot.endpoint(key);
+        let record = endpoint.and_then(|endpoint| endpoint.record_of(&new.message));
+        if !held.has(key) {
+            new.elsewhere.push(Elsewhere {
+                endpoint: key,
+                record,
+                due_at: later.unwrap_or(now),
+                reason: later.map_or(OwedReason::Spilled, |_| OwedReason::Scheduled),
+            });
+        } else if let (Some(record), None) = (record, later) {
+            new.in_turn.push(InTurn {
+                endpoint: key,
+                record,
+            });
         }
     }
 }

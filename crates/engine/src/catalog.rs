@@ -1,6 +1,8 @@
-//! This node's view of applications and their endpoints, always as fresh as the store.
+//! This node's view of applications and their endpoints: as fresh as the store for what this node
+//! changed, and within a moment for what another did.
 //!
-//! Every change goes through [`Catalog::apply`], which forgets what it touched before it returns.
+//! Every change goes through [`Catalog::apply`], which forgets what it touched before it returns;
+//! [`crate::cluster`] has it forget what other nodes touched.
 //! A load that began before a change can't put its older rows back: it notices that the generation
 //! moved on and reads again.
 
@@ -13,7 +15,8 @@ use watchfire_contracts::Contract;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_store::{
-    AppKey, ApplicationRef, ApplyError, Change, EndpointKey, Store, StoreResult, StoredApplication,
+    AppKey, ApplicationRef, ApplyError, Change, EndpointKey, Shard, Store, StoreResult,
+    StoredApplication,
 };
 
 use crate::endpoint::{Endpoint, Workshop};
@@ -69,6 +72,17 @@ impl Catalog {
             self.forget(&touched);
         }
         applied
+    }
+
+    /// Another node has changed the application or one of its endpoints.
+    pub(crate) fn forget_application(&self, key: AppKey) {
+        self.forget(&[Touched::Application(key)]);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        let mut cached = self.cached.lock();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        *cached = Cached::default();
     }
 
     fn forget(&self, touched: &[Touched]) {
@@ -131,7 +145,8 @@ impl Catalog {
 
     async fn load(&self, stored: StoredApplication, generation: u64) -> StoreResult<Arc<Snapshot>> {
         let rows = self.store.endpoints_of(stored.key).await?;
-        let prepare = |row| Arc::new(self.workshop.prepare(&stored, row));
+        let siblings = rows.iter().map(|row| Shard::of(row.key)).collect();
+        let prepare = |row| Arc::new(self.workshop.prepare(&stored, row, &siblings));
         let mut endpoints: Vec<_> = rows.into_iter().map(prepare).collect();
         endpoints.sort_unstable_by_key(|endpoint| endpoint.stored.key);
         let contract = self.workshop.contract_of(&stored);

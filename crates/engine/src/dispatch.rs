@@ -32,7 +32,9 @@ use watchfire_domain::id::MessageId;
 use watchfire_domain::limit;
 use watchfire_domain::message::Message;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, DeliveryRef, EndpointKey, OwedReason, Seq, Series, Standing};
+use watchfire_store::{
+    AppKey, DeliveryRef, EndpointKey, OwedReason, Seq, Series, Shard, ShardSet, Standing,
+};
 
 pub(crate) use self::fresh::FreshMarks;
 use self::lane::Lane;
@@ -254,16 +256,38 @@ impl Dispatcher {
         jobs
     }
 
+    /// Everything of these shards that is not in flight.
+    pub(crate) fn take_shards(&mut self, shards: ShardSet) -> Vec<Job> {
+        let lanes = self.lanes.iter_mut();
+        let lanes = lanes.filter(|(endpoint, _)| shards.has(**endpoint));
+        let jobs: Vec<_> = lanes.flat_map(|(_, lane)| lane.take_everything()).collect();
+        self.forget_bytes(&jobs);
+        jobs
+    }
+
+    /// Shards with something in memory or on its way to disk.
+    pub(crate) fn busy_shards(&self) -> ShardSet {
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.is_busy());
+        lanes.map(|(endpoint, _)| Shard::of(*endpoint)).collect()
+    }
+
+    /// Forgets the lanes of shards that are not busy.
+    pub(crate) fn forget(&mut self, shards: ShardSet) {
+        self.lanes.retain(|endpoint, _| !shards.has(*endpoint));
+    }
+
     /// Something of this endpoint will be, or is, in `owed`: keyed fresh jobs must queue up there.
     pub(crate) fn owes(&mut self, endpoint: EndpointKey, app: AppKey) {
-        self.lane(endpoint, app).owes = true;
+        self.lane(endpoint, app).note_owed();
     }
 
     /// A write that puts something of this endpoint into `owed` has been decided (`+1`) or has
     /// ended (`-1`).
     pub(crate) fn owing_writes(&mut self, endpoint: EndpointKey, app: AppKey, change: isize) {
         let lane = self.lane(endpoint, app);
-        lane.owes |= change > 0;
+        if change > 0 {
+            lane.note_owed();
+        }
         lane.owing_writes = lane.owing_writes.saturating_add_signed(change);
     }
 
@@ -285,9 +309,22 @@ impl Dispatcher {
         self.lanes.get(&endpoint).map(Lane::app)
     }
 
-    /// The store said that nothing is owed by this endpoint any more.
-    pub(crate) fn owes_nothing(&mut self, endpoint: EndpointKey) {
-        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+    /// Like [`Dispatcher::owes`], of what was known to be owed.
+    pub(crate) fn still_owes(&mut self, endpoint: EndpointKey, app: AppKey) {
+        self.lane(endpoint, app).owes = true;
+    }
+
+    /// How often something of this endpoint became owed, for [`Dispatcher::owes_nothing`].
+    pub(crate) fn owed_marks(&self, endpoint: EndpointKey) -> u64 {
+        self.lanes.get(&endpoint).map_or(0, |lane| lane.owed_marks)
+    }
+
+    /// The store said that nothing is owed by this endpoint any more. It was asked when the marks
+    /// stood there: what became owed since, it may not have known of.
+    pub(crate) fn owes_nothing(&mut self, endpoint: EndpointKey, marks: u64) {
+        if let Some(lane) = self.lanes.get_mut(&endpoint)
+            && lane.owed_marks == marks
+        {
             lane.owes_nothing();
         }
     }
@@ -326,9 +363,11 @@ impl Dispatcher {
         self.lanes.values().map(Lane::queued).sum()
     }
 
-    /// Forgets lanes that have nothing to remember.
-    pub(crate) fn sweep(&mut self) {
-        self.lanes.retain(|_, lane| !lane.is_idle());
+    /// Forgets lanes that have nothing to remember, or nothing that is this node's.
+    pub(crate) fn sweep(&mut self, own: ShardSet) {
+        let stays = |endpoint, lane: &Lane| own.has(endpoint) && !lane.is_idle();
+        self.lanes
+            .retain(|endpoint, lane| stays(*endpoint, lane) || lane.is_busy());
         self.rates.retain(|_, rate| rate.is_limited());
     }
 

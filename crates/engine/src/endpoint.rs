@@ -19,7 +19,7 @@ use watchfire_domain::message::{Message, record_hash};
 use watchfire_domain::outcome::{Cause, Outcome, SkipReason, SuccessRule, Verdict};
 use watchfire_domain::retry::Schedule;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{StoredApplication, StoredEndpoint};
+use watchfire_store::{Shard, ShardSet, StoredApplication, StoredEndpoint};
 
 use crate::dispatch::{LaneGate, Terms};
 use crate::engine::{Config, Parts};
@@ -35,6 +35,8 @@ pub struct Endpoint {
     pub contract: Arc<Contract>,
     /// Deliveries per second to all endpoints of the application together.
     application_rate: Option<u32>,
+    /// The shards of the application's endpoints, one entry for each.
+    siblings: Arc<[Shard]>,
     /// As recorded last; newer than the one in `stored`.
     health: RwLock<Health>,
     request: Result<Ready, Unready>,
@@ -129,6 +131,7 @@ impl Workshop {
         &self,
         application: &StoredApplication,
         stored: StoredEndpoint,
+        siblings: &Arc<[Shard]>,
     ) -> Endpoint {
         let contract = self.contract_of(application);
         let request = self.ready(application, &stored, &contract);
@@ -137,6 +140,7 @@ impl Workshop {
             application_id: application.application.id,
             application_uid: application.application.uid.clone(),
             application_rate: application.application.settings.throttle_rate,
+            siblings: Arc::clone(siblings),
             health: RwLock::new(stored.health.clone()),
             stored,
             contract,
@@ -198,6 +202,14 @@ fn spelling(contract: &Contract, secrets: &Secrets) -> Option<Arc<Spelling>> {
     is_needed.then(|| Arc::new(Spelling::of(names)))
 }
 
+fn lane_gate(gate: Gate) -> LaneGate {
+    match gate {
+        Gate::Open | Gate::Skip(_) => LaneGate::Open,
+        Gate::Probe => LaneGate::Probe,
+        Gate::Hold { .. } => LaneGate::Closed,
+    }
+}
+
 /// The time between two requests at a rate per second.
 fn interval(rate: u32) -> Duration {
     Duration::from_secs(1) / rate.max(1)
@@ -242,7 +254,7 @@ impl Endpoint {
     }
 
     /// What settings and health allow its lane. What is skipped passes through an open one.
-    pub(crate) fn terms(&self, now: Timestamp) -> Terms {
+    pub(crate) fn terms(&self, now: Timestamp, held: ShardSet) -> Terms {
         let health = self.health.read();
         let drain = health.rate_limit(self.health_policy());
         let rate = self
@@ -255,13 +267,23 @@ impl Endpoint {
             .min();
         Terms {
             interval: rate.map(interval),
-            application_interval: self.application_rate.map(interval),
-            gate: match health.gate(self.health_policy(), now) {
-                Gate::Open | Gate::Skip(_) => LaneGate::Open,
-                Gate::Probe => LaneGate::Probe,
-                Gate::Hold { .. } => LaneGate::Closed,
-            },
+            application_interval: self
+                .application_rate
+                .map(|rate| self.interval_of_share(rate, held)),
+            gate: lane_gate(health.gate(self.health_policy(), now)),
         }
+    }
+
+    pub(crate) fn gate(&self, now: Timestamp) -> LaneGate {
+        lane_gate(self.health.read().gate(self.health_policy(), now))
+    }
+
+    /// The time between two requests to the application, of which this node makes its part: as
+    /// much of the rate as of the endpoints. So all nodes together keep the rate.
+    fn interval_of_share(&self, rate: u32, held: ShardSet) -> Duration {
+        let own = self.siblings.iter().filter(|shard| held.contains(**shard));
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        interval(rate) * count(self.siblings.len()) / count(own.count())
     }
 
     /// The record this endpoint keeps in order, for this message.

@@ -13,12 +13,13 @@ use watchfire_domain::audit::Actor;
 use watchfire_domain::id::OrganizationId;
 use watchfire_domain::limit;
 use watchfire_store::{
-    AppKey, ApplicationRef, ApplyError, Beat, Change, EndpointKey, Load, NodeId, Seq, Store,
+    AppKey, ApplicationRef, ApplyError, Change, EndpointKey, Life, Members, NodeId, Seq, Store,
     StoreError, StoreResult,
 };
 
 use crate::accept::{self, AcceptError, Accepted, NewEvent, Validation};
 use crate::catalog::Snapshot;
+use crate::cluster::Company;
 use crate::dispatch::Bounds;
 use crate::event::Event;
 use crate::inner::Inner;
@@ -26,7 +27,7 @@ use crate::keyring::Keyring;
 use crate::mail::Post;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
-use crate::{apply, jobs, mail, notices, owed, record, recover, service, upkeep};
+use crate::{apply, cluster, jobs, mail, notices, owed, record, service, upkeep};
 
 /// Whole seconds, as gauges have them.
 fn seconds(time: Duration) -> i64 {
@@ -53,6 +54,8 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub node: NodeId,
+    /// Whom it shares its store with.
+    pub company: Company,
     pub bounds: Bounds,
     /// The contract of applications that name none.
     pub default_contract: String,
@@ -86,22 +89,13 @@ impl Engine {
         if parts.contracts.contract(&config.default_contract).is_none() {
             return Err(StartError::UnknownContract(config.default_contract));
         }
-        let beat = Beat {
-            now: parts.clock.now(),
-            lease: limit::LEASE,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            load: Load::default(),
-        };
-        let joined = parts.store.join(&config.node, beat).await?;
-        let life = joined.life;
-        parts.store.take_shards(&life, limit::SHARDS).await?;
         let (accepting, accepted) = mpsc::channel(limit::ACCEPT_QUEUE_MAX);
         let (entries, written) = mpsc::unbounded_channel();
         let post = parts.post.clone();
-        let inner = Arc::new(Inner::new(parts, config, life, accepting, entries));
+        let inner = Arc::new(Inner::new(parts, config, accepting, entries));
         let mut tasks = JoinSet::new();
         tasks.spawn(record::record_loop(Arc::clone(&inner), written));
-        let fresh = recover::recover(&inner).await?;
+        let fresh = cluster::begin(&inner).await?;
         tracing::info!(fresh, node = %inner.config.node.0, "engine started");
         tasks.spawn(accept::commit_loop(Arc::clone(&inner), accepted));
         tasks.spawn(owed::due_loop(Arc::clone(&inner)));
@@ -111,6 +105,12 @@ impl Engine {
         }
         tasks.spawn(jobs::job_loop(Arc::clone(&inner)));
         tasks.spawn(upkeep::upkeep_loop(Arc::clone(&inner)));
+        if let Some(rhythm) = inner.rhythm() {
+            tasks.spawn(cluster::beat_loop(Arc::clone(&inner), rhythm));
+            tasks.spawn(cluster::membership_loop(Arc::clone(&inner), rhythm));
+            tasks.spawn(cluster::arrival_loop(Arc::clone(&inner)));
+            tasks.spawn(cluster::change_loop(Arc::clone(&inner)));
+        }
         inner.pump();
         let engine = Self {
             inner,
@@ -215,6 +215,31 @@ impl Engine {
         self.inner.resend(app, endpoint, seq).await
     }
 
+    /// Everybody who shares the store, as the store knows them.
+    pub async fn members(&self) -> StoreResult<Members> {
+        self.inner.store.members().await
+    }
+
+    /// The life under which this node writes.
+    pub fn life(&self) -> Arc<Life> {
+        self.inner.life()
+    }
+
+    /// Whether this node may send: it has extended its lease in time, or needs none.
+    pub fn has_lease(&self) -> bool {
+        self.inner.has_lease()
+    }
+
+    /// Whether this node makes an endpoint's deliveries.
+    pub fn makes(&self, endpoint: EndpointKey) -> bool {
+        self.inner.makes(endpoint)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
     /// Attempts in flight and deliveries queued in memory.
     pub fn in_memory(&self) -> (usize, usize) {
         let shared = self.inner.shared.lock();
@@ -260,7 +285,11 @@ impl Engine {
     /// records everything. Messages that were accepted but not delivered stay owed.
     pub async fn shut_down(&self, grace: Duration) {
         self.inner.begin_stop();
-        let finished = tokio::time::timeout(grace, self.inner.attempts_are_finished()).await;
+        let finishing = async {
+            cluster::hand_everything_over(&self.inner).await;
+            self.inner.attempts_are_finished().await;
+        };
+        let finished = tokio::time::timeout(grace, finishing).await;
         if finished.is_err() {
             tracing::warn!(
                 in_flight = self.in_memory().0,
@@ -272,6 +301,7 @@ impl Engine {
         if written.is_ok() {
             upkeep::note_key_uses(&self.inner).await;
             upkeep::save_checkpoint(&self.inner).await;
+            cluster::leave(&self.inner).await;
         } else {
             tracing::warn!("the store did not take the last outcomes; they will be made up for");
         }

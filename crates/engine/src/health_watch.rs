@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use watchfire_domain::health::{Decision, Effect};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, Change, EndpointKey, StoreResult};
+use watchfire_store::{AppKey, Change, EndpointKey, ShardSet, StoreResult};
 
 use crate::endpoint::Endpoint;
 use crate::inner::Inner;
@@ -32,6 +32,15 @@ impl HealthWatch {
         self.0.lock().set(endpoint, app, Timestamp::EPOCH);
     }
 
+    /// These are another node's now.
+    pub(crate) fn forget(&self, shards: ShardSet) {
+        self.0.lock().forget(shards);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.forget(ShardSet::ALL);
+    }
+
     pub(crate) fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         self.0.lock().next_after(now)
     }
@@ -41,6 +50,10 @@ impl HealthWatch {
 pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool> {
     let due = inner.health.0.lock().due(now);
     for (key, app) in &due {
+        if !inner.makes(*key) {
+            inner.health.0.lock().clear(*key);
+            continue;
+        }
         match inner.catalog.endpoint(*app, *key).await? {
             Some(endpoint) => pass_time(inner, &endpoint, now).await?,
             None => inner.health.0.lock().clear(*key),
@@ -75,7 +88,8 @@ async fn pass_time(inner: &Arc<Inner>, endpoint: &Endpoint, now: Timestamp) -> S
                 inner.mail_wanted.notify_one();
             }
             Err(watchfire_store::ApplyError::Store(error)) => return Err(error),
-            // The endpoint was deleted meanwhile, or a person has set its health.
+            // The endpoint was deleted meanwhile, or a person has set its health: whoever did it
+            // has this node look again.
             Err(watchfire_store::ApplyError::Conflict(_)) => {
                 inner.health.0.lock().clear(endpoint.stored.key);
                 return Ok(());

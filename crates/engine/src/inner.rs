@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::time::Instant;
 use watchfire_contracts::Catalog as Contracts;
 use watchfire_deliver::{Policy, Transport};
 use watchfire_domain::ambient::{Clock, Entropy};
@@ -14,12 +16,13 @@ use watchfire_domain::health::{Health, Notice};
 use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, DeliveryRef, EndpointKey, Life, NewOwed, OwedReason, Seq, Series, Store, StoreResult,
-    Write,
+    AppKey, ChangeNumber, DeliveryRef, EndpointKey, Epoch, NewOwed, OwedReason, Seq, Series, Store,
+    StoreResult, Write,
 };
 
 use crate::accept;
 use crate::catalog::Catalog;
+use crate::cluster::Station;
 use crate::dispatch::{Dispatcher, FreshMarks, Job, LaneGate, Pace, Pushed, Terms};
 use crate::endpoint::Endpoint;
 use crate::engine::{Config, Parts};
@@ -59,21 +62,31 @@ pub(crate) struct Inner {
     /// How long notices are gathered for a mail; `None` if none are sent.
     pub(crate) mail_gather: Option<Duration>,
     pub(crate) metrics: Metrics,
-    pub(crate) life: Life,
     pub(crate) shared: Mutex<Shared>,
     pub(crate) accepting: mpsc::Sender<accept::Waiting>,
-    entries: mpsc::UnboundedSender<Entry>,
+    entries: mpsc::UnboundedSender<(Epoch, Entry)>,
     /// Entries handed to the record loop and not yet on disk.
     recording: AtomicUsize,
     recorded: Notify,
     /// Somebody has created a background task.
     pub(crate) new_task: Notify,
+    /// Held while messages are appended and put into the lanes.
+    pub(crate) appending: tokio::sync::Mutex<()>,
+    /// Held while deliveries are claimed and put into the lanes.
+    pub(crate) claiming: tokio::sync::Mutex<()>,
+    /// A write was refused: this node's life has ended.
+    pub(crate) fence_seen: Notify,
+    /// How far the log of changes was followed.
+    pub(crate) changes_seen: Mutex<ChangeNumber>,
+    /// Another node may have changed something.
+    pub(crate) changes_hinted: Notify,
     events: broadcast::Sender<Event>,
     stopping: AtomicBool,
 }
 
 /// What the loops share under one short lock.
 pub(crate) struct Shared {
+    pub(crate) station: Station,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) fresh: FreshMarks,
 }
@@ -82,9 +95,8 @@ impl Inner {
     pub(crate) fn new(
         parts: Parts,
         config: Config,
-        life: Life,
         accepting: mpsc::Sender<accept::Waiting>,
-        entries: mpsc::UnboundedSender<Entry>,
+        entries: mpsc::UnboundedSender<(Epoch, Entry)>,
     ) -> Self {
         Self {
             catalog: Catalog::new(&parts, &config),
@@ -102,8 +114,8 @@ impl Inner {
             mail_wanted: Notify::new(),
             mail_gather: parts.post.as_ref().map(|post| post.gather),
             metrics: Metrics::default(),
-            life,
             shared: Mutex::new(Shared {
+                station: Station::none(config.node.clone()),
                 dispatcher: Dispatcher::new(config.bounds),
                 fresh: FreshMarks::above(Seq(0)),
             }),
@@ -113,6 +125,11 @@ impl Inner {
             recording: AtomicUsize::new(0),
             recorded: Notify::new(),
             new_task: Notify::new(),
+            appending: tokio::sync::Mutex::default(),
+            claiming: tokio::sync::Mutex::default(),
+            fence_seen: Notify::new(),
+            changes_seen: Mutex::default(),
+            changes_hinted: Notify::new(),
             events: broadcast::channel(WATCHED_EVENTS).0,
             stopping: AtomicBool::new(false),
         }
@@ -125,32 +142,42 @@ impl Inner {
         }
         let mut jobs = Vec::new();
         loop {
+            let epoch;
             {
                 let now = self.clock.now();
                 let mut shared = self.shared.lock();
+                if !shared.station.may_start(Instant::now()) {
+                    return;
+                }
+                epoch = shared.station.life.epoch;
                 jobs.extend(std::iter::from_fn(|| shared.dispatcher.next(now)).take(PUMP_BATCH));
             }
             if jobs.is_empty() {
                 return;
             }
             for job in jobs.drain(..) {
-                drop(tokio::spawn(send::send(Arc::clone(self), job)));
+                drop(tokio::spawn(send::send(Arc::clone(self), job, epoch)));
             }
         }
     }
 
     /// The request of a job has ended: the endpoint may be sent the next.
-    pub(crate) fn answered(self: &Arc<Self>, endpoint: EndpointKey, pace: Pace) {
-        self.shared.lock().dispatcher.answered(endpoint, pace);
+    pub(crate) fn answered(self: &Arc<Self>, epoch: Epoch, endpoint: EndpointKey, pace: Pace) {
+        {
+            let mut shared = self.shared.lock();
+            if shared.station.life.epoch == epoch {
+                shared.dispatcher.answered(endpoint, pace);
+            }
+        }
         self.pump();
     }
 
-    /// Hands something to the record loop.
-    pub(crate) fn write(&self, entry: Entry) {
+    /// Hands something to the record loop, which drops it if the life it belongs to has ended.
+    pub(crate) fn write(&self, epoch: Epoch, entry: Entry) {
         self.recording.fetch_add(1, Ordering::AcqRel);
         // After a stop nobody writes any more: what was interrupted is fresh or owed at the next
         // start.
-        if self.entries.send(entry).is_err() && !self.is_stopping() {
+        if self.entries.send((epoch, entry)).is_err() && !self.is_stopping() {
             tracing::error!("the record loop has ended; an outcome will be made up for");
         }
     }
@@ -173,6 +200,20 @@ impl Inner {
 
     pub(crate) async fn everything_is_recorded(&self) {
         self.recording_at_most(0).await;
+    }
+
+    /// Waits until what was handed to the record loop before is on disk, or dropped.
+    pub(crate) async fn everything_so_far_is_recorded(&self) {
+        let (reached, mark) = oneshot::channel();
+        let epoch = self.shared.lock().station.life.epoch;
+        self.write(epoch, Entry::Mark(reached));
+        // An error means the same: the loop has passed it, or has ended.
+        drop(mark.await);
+    }
+
+    /// Ends when something more is on disk.
+    pub(crate) fn something_is_recorded(&self) -> Notified<'_> {
+        self.recorded.notified()
     }
 
     async fn recording_at_most(&self, entries: usize) {
@@ -223,6 +264,10 @@ impl Inner {
             self.spill(shared, job, OwedReason::Scheduled, due_at);
             return;
         }
+        if !shared.station.makes(job.delivery.endpoint) {
+            self.spill(shared, job, OwedReason::Spilled, now);
+            return;
+        }
         match shared.dispatcher.push(job, terms.unwrap_or_default()) {
             Pushed::Queued => {}
             Pushed::Spill(job, reason) => self.spill(shared, job, reason, now),
@@ -232,22 +277,33 @@ impl Inner {
     /// Puts a claimed job into its lane.
     pub(crate) fn push_leased(&self, shared: &mut Shared, job: Job, terms: Option<Terms>) {
         let now = self.clock.now();
+        if !shared.station.makes(job.delivery.endpoint) {
+            self.spill(shared, job, OwedReason::Spilled, now);
+            return;
+        }
         match shared.dispatcher.push(job, terms.unwrap_or_default()) {
             Pushed::Queued => {}
             Pushed::Spill(job, reason) => self.spill(shared, job, reason, now),
         }
     }
 
-    fn spill(&self, shared: &mut Shared, job: Job, reason: OwedReason, due_at: Timestamp) {
+    pub(crate) fn spill(
+        &self,
+        shared: &mut Shared,
+        job: Job,
+        reason: OwedReason,
+        due_at: Timestamp,
+    ) {
         // From now on a later message of the same record must not overtake it.
         shared
             .dispatcher
             .owes(job.delivery.endpoint, job.delivery.app);
-        self.write(Entry::Spill {
+        let entry = Entry::Spill {
             job,
             reason,
             due_at: Some(due_at),
-        });
+        };
+        self.write(shared.station.life.epoch, entry);
     }
 
     /// Has everything that is queued written to `owed`.
@@ -302,24 +358,27 @@ impl Inner {
         endpoint.adopt_health(health.clone());
         let now = self.clock.now();
         self.health.follow(endpoint, now);
-        let gate = endpoint.terms(now).gate;
+        let gate = endpoint.gate(now);
         self.set_gate(shared, endpoint.stored.key, endpoint.stored.app, gate);
     }
 
     /// An endpoint's settings or health were changed: its lane follows, and what it owes is looked
     /// at again.
     pub(crate) async fn endpoint_changed(&self, key: EndpointKey) {
-        let Some(app) = self.shared.lock().dispatcher.app_of(key) else {
-            return;
-        };
+        let app = self.shared.lock().dispatcher.app_of(key);
+        if let Some(app) = app {
+            self.endpoint_changed_in(app, key).await;
+        }
+    }
+
+    /// The same for an endpoint that this node may not have sent to yet.
+    pub(crate) async fn endpoint_changed_in(&self, app: AppKey, key: EndpointKey) {
         let Ok(endpoint) = self.catalog.endpoint(app, key).await else {
             return;
         };
         self.health.look_at(key, app);
         // The lane of a deleted endpoint stays open, so that what it owes is settled as cancelled.
-        let gate = endpoint.map_or(LaneGate::Open, |endpoint| {
-            endpoint.terms(self.clock.now()).gate
-        });
+        let gate = endpoint.map_or(LaneGate::Open, |endpoint| endpoint.gate(self.clock.now()));
         let mut shared = self.shared.lock();
         self.set_gate(&mut shared, key, app, gate);
         drop(shared);
@@ -333,6 +392,14 @@ impl Inner {
             for job in shared.dispatcher.take_queued(key) {
                 self.spill(shared, job, OwedReason::Held, now);
             }
+        }
+    }
+
+    /// Counts a write that makes something of an endpoint owed, from its decision to its end.
+    pub(crate) fn owing_writes(&self, endpoint: EndpointKey, app: AppKey, change: isize) {
+        let mut shared = self.shared.lock();
+        if shared.station.makes(endpoint) || shared.dispatcher.app_of(endpoint).is_some() {
+            shared.dispatcher.owing_writes(endpoint, app, change);
         }
     }
 
@@ -356,16 +423,15 @@ impl Inner {
             urgency: watchfire_domain::message::Urgency::Urgent,
             record: None,
         };
-        self.shared.lock().dispatcher.owing_writes(endpoint, app, 1);
+        self.owing_writes(endpoint, app, 1);
+        let life = self.life();
         let recorded = self
             .store
-            .record(&self.life, now, vec![Write::Spill(owed)])
+            .record(&life, now, vec![Write::Spill(owed)])
             .await;
-        self.shared
-            .lock()
-            .dispatcher
-            .owing_writes(endpoint, app, -1);
-        recorded?;
+        self.owing_writes(endpoint, app, -1);
+        self.mind(&life, recorded)?;
+        // If it is another node's, the store has told that one.
         self.owed.note(endpoint, app, Some(now));
         Ok(())
     }

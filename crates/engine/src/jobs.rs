@@ -40,8 +40,10 @@ use crate::inner::Inner;
 
 /// Running tasks read at a time.
 const PAGE: usize = 100;
-/// Longest sleep while nothing runs; another node may have left a task behind.
+/// Longest sleep while nothing runs.
 const NAP: Duration = Duration::from_secs(30);
+/// The same where another node may have created a task.
+const NAP_AMONG_OTHERS: Duration = Duration::from_secs(1);
 /// Rest of a task that must wait for its endpoint or for what is in flight.
 const REST: Duration = Duration::from_millis(500);
 /// How long a cancelling waits for what was queued in memory to be on disk.
@@ -69,9 +71,14 @@ pub(crate) async fn job_loop(inner: Arc<Inner>) {
     let mut paces = Paces::default();
     loop {
         let now = inner.clock.now();
+        let longest = if inner.rhythm().is_some() {
+            NAP_AMONG_OTHERS
+        } else {
+            NAP
+        };
         let nap = match tick(&inner, &mut paces, now).await {
-            Ok(Some(next_at)) => next_at.since(inner.clock.now()).min(NAP),
-            Ok(None) => NAP,
+            Ok(Some(next_at)) => next_at.since(inner.clock.now()).min(longest),
+            Ok(None) => longest,
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -96,7 +103,8 @@ pub(crate) async fn tick(
         let some = inner.store.running_tasks(after, PAGE).await?;
         let Some(last) = some.last() else { break };
         after = Some(last.id);
-        for task in some {
+        // A task is worked on where its endpoint is sent to: what it must take from memory is there.
+        for task in some.into_iter().filter(|task| inner.makes(task.endpoint)) {
             let pace = paces.0.get(&task.id).copied();
             let pace = pace.unwrap_or_else(|| Pace::first(&task, now));
             let next = if inner.is_stopping() || pace.next_at > now {
@@ -133,7 +141,9 @@ async fn step(inner: &Arc<Inner>, task: &Task, pace: Pace, now: Timestamp) -> St
             looked: 0,
             state: TaskState::Failed(TaskFailure::EndpointDeleted),
         };
-        inner.store.advance_task(&inner.life, now, failed).await?;
+        let life = inner.life();
+        let ended = inner.store.advance_task(&life, now, failed).await;
+        inner.mind(&life, ended)?;
         tracing::info!(task.id = %task.id, "a background task ended: its endpoint was deleted");
         return Ok(Next::Ended);
     };
@@ -184,7 +194,7 @@ async fn send_again(
 
 /// Whether the endpoint may be sent to and keeps up.
 async fn takes_more(inner: &Inner, endpoint: &Endpoint, now: Timestamp) -> StoreResult<bool> {
-    if endpoint.skips(now).is_some() || endpoint.terms(now).gate == LaneGate::Closed {
+    if endpoint.skips(now).is_some() || endpoint.gate(now) == LaneGate::Closed {
         return Ok(false);
     }
     let most = limit::TASK_BACKLOG_MAX;
@@ -256,14 +266,11 @@ async fn write(
         looked: candidates.looked,
         state,
     };
-    let owing = |change| {
-        let mut shared = inner.shared.lock();
-        let (endpoint, app) = (task.endpoint, task.app);
-        shared.dispatcher.owing_writes(endpoint, app, change);
-    };
-    owing(1);
-    let advanced = inner.store.advance_task(&inner.life, now, step).await;
-    owing(-1);
+    let life = inner.life();
+    inner.owing_writes(task.endpoint, task.app, 1);
+    let advanced = inner.store.advance_task(&life, now, step).await;
+    inner.owing_writes(task.endpoint, task.app, -1);
+    let advanced = inner.mind(&life, advanced);
     // Deliveries may be due now, their turn may have come, or the last one may be gone.
     inner.owed.note(task.endpoint, task.app, Some(now));
     Ok(match advanced? {

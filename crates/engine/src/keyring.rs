@@ -126,6 +126,20 @@ impl Keyring {
         }
     }
 
+    pub(crate) fn forget_all(&self) {
+        self.forget(&Stale {
+            all: true,
+            ..Stale::default()
+        });
+    }
+
+    pub(crate) fn forget_one(&self, id: KeyId) {
+        self.forget(&Stale {
+            keys: vec![id],
+            ..Stale::default()
+        });
+    }
+
     /// Notes that a key was used, if the last note is old enough.
     pub(crate) fn note_use(&self, key: &StoredApiKey, now: Timestamp) {
         let noted = key

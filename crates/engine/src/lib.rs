@@ -15,6 +15,8 @@
 //! - `mail` tells administrators what `notices` wrote, without a flood.
 //! - `owed` brings back what is due; `recover` brings back what the last run left; `upkeep` moves
 //!   the checkpoint and removes what has outlived its retention.
+//! - `cluster` is about the other nodes: who is alive, who sends to which endpoints, and what
+//!   happens when one is lost.
 //! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
 //! - `identity` turns credentials into callers, for the API and the dashboard alike.
 //! - `jobs` carries out background tasks: recover, replay, cancel.
@@ -30,6 +32,7 @@
 mod accept;
 mod apply;
 mod catalog;
+mod cluster;
 mod dispatch;
 mod endpoint;
 mod engine;
@@ -53,6 +56,7 @@ mod vault;
 
 pub use accept::{AcceptError, Accepted, Audience, NewEvent, Validation};
 pub use catalog::Snapshot;
+pub use cluster::{Company, Rhythm};
 pub use dispatch::Bounds;
 pub use endpoint::Endpoint;
 pub use engine::{Config, Engine, Parts, StartError};

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, Claim, ClaimedDelivery, EndpointDue, EndpointKey, Standing, StoreResult, Wanted,
+    AppKey, Claim, ClaimedDelivery, EndpointDue, EndpointKey, Life, OwedReason, ShardSet, Standing,
+    StoreResult, Wanted,
 };
 
 use crate::dispatch::{Dispatcher, Job};
@@ -64,6 +66,15 @@ impl OwedIndex {
         first_at.map_or(Duration::ZERO, |at| now.since(at))
     }
 
+    /// These are another node's now.
+    pub(crate) fn forget(&self, shards: ShardSet) {
+        self.known.lock().forget(shards);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.forget(ShardSet::ALL);
+    }
+
     async fn woken(&self) {
         self.wake.notified().await;
     }
@@ -111,13 +122,15 @@ async fn tick_all(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool> {
 /// Claims what is due for endpoints with room, and hands it to the lanes. Returns whether it
 /// claimed anything.
 pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool> {
+    let _claiming = inner.claiming.lock().await;
+    let life = inner.life();
     let wanted = wanted(inner, now);
     if wanted.is_empty() {
         return Ok(false);
     }
     let asked: HashMap<_, _> = wanted
         .iter()
-        .map(|(wanted, app)| (wanted.endpoint, *app))
+        .map(|(wanted, app, marks)| (wanted.endpoint, (*app, *marks)))
         .collect();
     // Forgotten before the claim, so that what becomes due meanwhile is not lost.
     {
@@ -127,39 +140,52 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
         }
     }
     let claim = Claim {
-        life: inner.life.clone(),
+        life: (*life).clone(),
         now,
         lease_until: now + limit::LEASE,
-        wanted: wanted.iter().map(|(wanted, _)| *wanted).collect(),
+        wanted: wanted.iter().map(|(wanted, ..)| *wanted).collect(),
     };
-    let claimed = inner.store.claim(claim).await.inspect_err(|error| {
+    let claimed = inner.store.claim(claim).await;
+    let claimed = inner.mind(&life, claimed).inspect_err(|error| {
         inner.metrics.store_failed(error);
-        for (endpoint, app) in &asked {
+        for (endpoint, (app, _)) in &asked {
             inner.owed.note(*endpoint, *app, Some(now));
         }
     })?;
     let any = !claimed.deliveries.is_empty();
-    for delivery in claimed.deliveries {
-        enqueue(inner, delivery).await;
+    for claimed in claimed.deliveries {
+        let endpoint = claimed.delivery.endpoint;
+        let marks = asked.get(&endpoint).map_or(0, |(_, marks)| *marks);
+        enqueue(inner, &life, claimed, marks).await;
     }
     for due in claimed.endpoints.values() {
-        note_rest(inner, *due);
+        let (_, marks) = asked.get(&due.endpoint).copied().unwrap_or((due.app, 0));
+        note_rest(inner, *due, marks);
     }
     inner.pump();
     Ok(any)
 }
 
-/// Endpoints that are due and have room, each with how much, within the bounds of one claim.
-fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey)> {
+/// Endpoints that are due and have room, each with how much, within the bounds of one claim; and
+/// how often it had become owing by then.
+fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey, u64)> {
     let due = inner.owed.known.lock().due(now);
     let shared = inner.shared.lock();
+    if !shared.station.may_start(Instant::now()) {
+        return Vec::new();
+    }
     let mut left = CLAIM_ROWS_MAX;
     let mut wanted = Vec::new();
     for (endpoint, app) in due {
+        if !shared.station.makes(endpoint) {
+            inner.owed.known.lock().clear(endpoint);
+            continue;
+        }
         let limit = shared.dispatcher.room(endpoint).min(left);
         if limit > 0 {
             left -= limit;
-            wanted.push((Wanted { endpoint, limit }, app));
+            let marks = shared.dispatcher.owed_marks(endpoint);
+            wanted.push((Wanted { endpoint, limit }, app, marks));
         }
         if left == 0 || wanted.len() == limit::CLAIM_ENDPOINTS_MAX {
             break;
@@ -168,7 +194,10 @@ fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey)> {
     wanted
 }
 
-async fn enqueue(inner: &Arc<Inner>, claimed: ClaimedDelivery) {
+/// Puts a claimed delivery into its lane. If something of its endpoint became owed since the store
+/// was asked, an earlier one of its record may be among that: then it goes back and is claimed
+/// anew, so that it does not overtake.
+async fn enqueue(inner: &Arc<Inner>, life: &Life, claimed: ClaimedDelivery, marks: u64) {
     let delivery = claimed.delivery;
     let endpoint = inner
         .catalog
@@ -182,16 +211,32 @@ async fn enqueue(inner: &Arc<Inner>, claimed: ClaimedDelivery) {
         series: claimed.series,
         record: claimed.record,
     };
-    let terms = endpoint.map(|endpoint| endpoint.terms(inner.clock.now()));
     let mut shared = inner.shared.lock();
-    shared.dispatcher.owes(delivery.endpoint, delivery.app);
+    if *shared.station.life != *life {
+        // Its claims ended with the life.
+        return;
+    }
+    let held = shared.station.held;
+    let terms = endpoint.map(|endpoint| endpoint.terms(inner.clock.now(), held));
+    let is_outdated = shared.dispatcher.owed_marks(delivery.endpoint) != marks;
+    shared
+        .dispatcher
+        .still_owes(delivery.endpoint, delivery.app);
+    if job.record.is_some() && is_outdated {
+        let now = inner.clock.now();
+        inner.spill(&mut shared, job, OwedReason::Turn, now);
+        return;
+    }
     inner.push_leased(&mut shared, job, terms);
 }
 
-fn note_rest(inner: &Inner, due: EndpointDue) {
+fn note_rest(inner: &Inner, due: EndpointDue, marks: u64) {
     match due.due_at {
         Some(at) => inner.owed.note(due.endpoint, due.app, Some(at)),
-        None if !due.owes => inner.shared.lock().dispatcher.owes_nothing(due.endpoint),
+        None if !due.owes => {
+            let mut shared = inner.shared.lock();
+            shared.dispatcher.owes_nothing(due.endpoint, marks);
+        }
         None => {}
     }
 }

@@ -9,25 +9,27 @@
 //! What waits here is bounded: an attempt keeps its place among those in flight until its outcome
 //! is on disk, and accepting pauses while too many spills wait.
 
+mod write;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Trigger};
 use watchfire_domain::delivery::{Decision, Ended, decide};
 use watchfire_domain::health::{Effect, Health, Notice};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AttemptRecord, HealthChange, NewNotice, NewOwed, OwedReason, Recorded, Series, Standing,
-    StoreError, Write,
+    AttemptRecord, Epoch, HealthChange, Life, NewNotice, NewOwed, OwedReason, Recorded, Series,
+    Standing, Write,
 };
 
+use self::write::write_down;
 use crate::dispatch::Job;
 use crate::endpoint::Endpoint;
 use crate::event::{Attempted, Event};
 use crate::inner::{Inner, Shared};
-use crate::metrics::Commit;
 use crate::notices::{About, By};
 use crate::send::Finished;
 
@@ -43,6 +45,8 @@ pub(crate) enum Entry {
     },
     /// A job in flight goes back unattempted, through a fault or stop of ours.
     GiveBack { job: Job, due_at: Timestamp },
+    /// Says when everything before it is on disk.
+    Mark(oneshot::Sender<()>),
 }
 
 /// What to do once a write is on disk.
@@ -72,37 +76,48 @@ impl Judged {
     }
 }
 
-/// First and longest wait before a failed write is tried again.
-const RETRY_WAIT: Duration = Duration::from_millis(50);
-const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
-/// After so long a wait, a single write may be what the store can't take.
-const SUSPICIOUS_WAIT: Duration = Duration::from_secs(1);
-
 /// Writes down what waits, over and over, until nobody can send any more.
-pub(crate) async fn record_loop(inner: Arc<Inner>, mut waiting: mpsc::UnboundedReceiver<Entry>) {
+pub(crate) async fn record_loop(
+    inner: Arc<Inner>,
+    mut waiting: mpsc::UnboundedReceiver<(Epoch, Entry)>,
+) {
     let mut batch = Vec::with_capacity(limit::COMMIT_ROWS_MAX);
     while waiting.recv_many(&mut batch, limit::COMMIT_ROWS_MAX).await > 0 {
         let taken = batch.len();
         let now = inner.clock.now();
-        let (writes, after) = plan(&inner, now, batch.drain(..));
-        let recorded = write_down(&inner, now, writes).await;
-        react(&inner, after, &recorded);
+        let plan = plan(&inner, now, batch.drain(..));
+        if let Some(recorded) = write_down(&inner, &plan.life, now, plan.writes).await {
+            react(&inner, &plan.life, plan.after, &recorded);
+        }
+        drop(plan.marks);
         inner.written(taken);
         inner.pump();
     }
 }
 
+/// What is to be written under one life, and what follows.
+struct Plan {
+    life: Arc<Life>,
+    writes: Vec<Write>,
+    after: Vec<After>,
+    /// Dropped when the writes are on disk.
+    marks: Vec<oneshot::Sender<()>>,
+}
+
 /// Decides what follows each entry. Followers of a failed record become owed with it.
-fn plan(
-    inner: &Inner,
-    now: Timestamp,
-    entries: impl Iterator<Item = Entry>,
-) -> (Vec<Write>, Vec<After>) {
+fn plan(inner: &Inner, now: Timestamp, entries: impl Iterator<Item = (Epoch, Entry)>) -> Plan {
     let mut writes = Vec::new();
     let mut after = Vec::new();
+    let mut marks = Vec::new();
     let mut shared = inner.shared.lock();
-    for entry in entries {
+    let life = Arc::clone(&shared.station.life);
+    for (epoch, entry) in entries {
+        if epoch != life.epoch {
+            // Of a life that has ended: its deliveries are another's now.
+            continue;
+        }
         match entry {
+            Entry::Mark(reached) => marks.push(reached),
             Entry::Ended(finished) => {
                 let judged = decide_attempt(inner, now, *finished);
                 let record = Arc::clone(&judged.record);
@@ -140,7 +155,12 @@ fn plan(
             }
         }
     }
-    (writes, after)
+    Plan {
+        life,
+        writes,
+        after,
+        marks,
+    }
 }
 
 /// Notes that a job in flight becomes owed, and that those behind it must wait in `owed` too.
@@ -291,78 +311,12 @@ fn judge_health(finished: &Finished, now: Timestamp) -> (Option<Health>, Vec<Not
     }
 }
 
-/// Writes until it succeeds: an outcome in hand is not given up because the database is away.
-async fn write_down(inner: &Inner, now: Timestamp, writes: Vec<Write>) -> Vec<Recorded> {
-    let mut wait = RETRY_WAIT;
-    loop {
-        let begun_at = inner.clock.now();
-        match inner.store.record(&inner.life, now, writes.clone()).await {
-            Ok(recorded) => {
-                let took = inner.clock.now().since(begun_at);
-                inner.metrics.committed(Commit::Record, writes.len(), took);
-                debug_assert_eq!(recorded.len(), writes.len(), "one answer for each write");
-                return recorded;
-            }
-            Err(error) => {
-                inner.metrics.store_failed(&error);
-                report_waiting(&error, writes.len());
-            }
-        }
-        tokio::time::sleep(wait).await;
-        if wait >= SUSPICIOUS_WAIT
-            && let Some(recorded) = write_one_by_one(inner, now, &writes).await
-        {
-            return recorded;
-        }
-        wait = (wait * 2).min(RETRY_WAIT_MAX);
-    }
-}
-
-/// Writes each alone, so that one that the store can't take does not hold up all others for ever.
-/// `None` if it takes none of them: then the store itself is in trouble.
-async fn write_one_by_one(
-    inner: &Inner,
-    now: Timestamp,
-    writes: &[Write],
-) -> Option<Vec<Recorded>> {
-    let mut recorded = Vec::with_capacity(writes.len());
-    let mut failed = Vec::new();
-    for write in writes {
-        match inner
-            .store
-            .record(&inner.life, now, vec![write.clone()])
-            .await
-        {
-            Ok(one) => recorded.extend(one),
-            Err(error) => {
-                failed.push(error);
-                recorded.push(Recorded::Stale);
-            }
-        }
-    }
-    if failed.len() == writes.len() {
-        return None;
-    }
-    for error in failed {
-        // Still fresh or leased in the store: the next start, or the end of the lease, takes it up.
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "one outcome can't be recorded"
-        );
-    }
-    Some(recorded)
-}
-
-fn report_waiting(error: &StoreError, writes: usize) {
-    tracing::warn!(
-        error = error as &dyn std::error::Error,
-        writes,
-        "outcomes wait to be recorded"
-    );
-}
-
-fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
+fn react(inner: &Arc<Inner>, life: &Life, after: Vec<After>, recorded: &[Recorded]) {
     let mut shared = inner.shared.lock();
+    if *shared.station.life != *life {
+        // The lanes are those of another life.
+        return;
+    }
     let mut events = Vec::new();
     for (after, recorded) in after.into_iter().zip(recorded) {
         if *recorded == Recorded::Stale {
@@ -372,6 +326,7 @@ fn react(inner: &Arc<Inner>, after: Vec<After>, recorded: &[Recorded]) {
             After::Attempted(mut judged) => {
                 if *recorded == Recorded::HealthKept {
                     judged.health = None;
+                    inner.catalog.forget_application(judged.record.delivery.app);
                 }
                 let finished = &judged.finished;
                 react_to_attempt(inner, &mut shared, finished, &judged.record);

@@ -13,16 +13,20 @@ use crate::inner::Inner;
 /// Messages read at a time.
 const PAGE: usize = 1_000;
 
-/// Fills the lanes from the store. Returns how many deliveries are fresh again.
+/// Fills the lanes from the store. Returns how many deliveries are fresh again; those of endpoints
+/// that are not this node's go to `owed`.
 pub(crate) async fn recover(inner: &Arc<Inner>) -> StoreResult<usize> {
-    learn_unwell(inner).await?;
-    learn_owed(inner).await?;
-    let checkpoint = inner.store.checkpoint(&inner.life).await?;
+    let (life, held) = {
+        let shared = inner.shared.lock();
+        (Arc::clone(&shared.station.life), shared.station.held)
+    };
+    learn(inner, held).await?;
+    let checkpoint = inner.store.checkpoint(&life).await?;
     inner.shared.lock().fresh = FreshMarks::above(checkpoint);
     let mut after = Some(checkpoint);
     let mut count = 0;
     while let Some(seq) = after {
-        let (unfinished, next) = inner.store.unfinished(&inner.life, seq, PAGE).await?;
+        let (unfinished, next) = inner.store.unfinished(&life, seq, PAGE).await?;
         for message in unfinished {
             count += message.endpoints.len();
             refresh(inner, message).await?;
@@ -33,14 +37,17 @@ pub(crate) async fn recover(inner: &Arc<Inner>) -> StoreResult<usize> {
     Ok(count)
 }
 
+/// Learns which endpoints of these shards owe something or are not well.
+pub(crate) async fn learn(inner: &Arc<Inner>, shards: ShardSet) -> StoreResult<()> {
+    learn_unwell(inner, shards).await?;
+    learn_owed(inner, shards).await
+}
+
 /// Endpoints that are not well are looked at once: time may have changed their health.
-async fn learn_unwell(inner: &Arc<Inner>) -> StoreResult<()> {
+async fn learn_unwell(inner: &Arc<Inner>, shards: ShardSet) -> StoreResult<()> {
     let mut after = None;
     loop {
-        let page = inner
-            .store
-            .endpoints_unwell(ShardSet::ALL, after, PAGE)
-            .await?;
+        let page = inner.store.endpoints_unwell(shards, after, PAGE).await?;
         let Some((last, _)) = page.last() else {
             return Ok(());
         };
@@ -51,13 +58,10 @@ async fn learn_unwell(inner: &Arc<Inner>) -> StoreResult<()> {
     }
 }
 
-async fn learn_owed(inner: &Arc<Inner>) -> StoreResult<()> {
+pub(crate) async fn learn_owed(inner: &Arc<Inner>, shards: ShardSet) -> StoreResult<()> {
     let mut after = None;
     loop {
-        let page = inner
-            .store
-            .endpoints_owing(ShardSet::ALL, after, PAGE)
-            .await?;
+        let page = inner.store.endpoints_owing(shards, after, PAGE).await?;
         let Some(last) = page.last() else {
             return Ok(());
         };
@@ -90,11 +94,9 @@ async fn refresh(inner: &Arc<Inner>, unfinished: Unfinished) -> StoreResult<()> 
             series: Series::START,
             record: endpoint.and_then(|endpoint| endpoint.record_of(&stored.message)),
         };
-        inner.push_fresh(
-            &mut shared,
-            job,
-            endpoint.map(|endpoint| endpoint.terms(now)),
-        );
+        let held = shared.station.held;
+        let terms = endpoint.map(|endpoint| endpoint.terms(now, held));
+        inner.push_fresh(&mut shared, job, terms);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use watchfire_domain::id::AttemptId;
 use watchfire_domain::outcome::{Outcome, SkipReason};
 use watchfire_domain::retry::Schedule;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::Epoch;
 
 use crate::dispatch::{Job, Pace};
 use crate::endpoint::{Endpoint, Sendable};
@@ -30,6 +31,15 @@ pub(crate) struct Finished {
     address: Option<SocketAddr>,
     response: Option<Response>,
     timing: Timing,
+}
+
+/// Why there was no attempt, through nobody's fault but ours.
+#[derive(Debug, thiserror::Error)]
+enum NotMade {
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    #[error("this node's lease may have ended")]
+    NoLease,
 }
 
 /// What one request yielded.
@@ -59,6 +69,8 @@ impl Made {
 struct InFlight {
     inner: Arc<Inner>,
     job: Option<Job>,
+    /// Under which it was taken out of its lane.
+    epoch: Epoch,
 }
 
 impl InFlight {
@@ -68,8 +80,10 @@ impl InFlight {
         };
         let finished = finished(job);
         let pace = Pace::of(&finished.outcome, &finished.timing);
-        self.inner.answered(finished.job.delivery.endpoint, pace);
-        self.inner.write(Entry::Ended(Box::new(finished)));
+        let endpoint = finished.job.delivery.endpoint;
+        self.inner.answered(self.epoch, endpoint, pace);
+        self.inner
+            .write(self.epoch, Entry::Ended(Box::new(finished)));
     }
 }
 
@@ -82,17 +96,20 @@ impl Drop for InFlight {
                 FAULT_REST
             };
             let due_at = self.inner.clock.now() + rest;
-            self.inner.answered(job.delivery.endpoint, Pace::Unknown);
-            self.inner.write(Entry::GiveBack { job, due_at });
+            self.inner
+                .answered(self.epoch, job.delivery.endpoint, Pace::Unknown);
+            self.inner
+                .write(self.epoch, Entry::GiveBack { job, due_at });
         }
     }
 }
 
 /// Sends one job and hands over what came of it.
-pub(crate) async fn send(inner: Arc<Inner>, job: Job) {
+pub(crate) async fn send(inner: Arc<Inner>, job: Job, epoch: Epoch) {
     let in_flight = InFlight {
         inner: Arc::clone(&inner),
         job: Some(job.clone()),
+        epoch,
     };
     let endpoint = match inner
         .catalog
@@ -110,7 +127,7 @@ pub(crate) async fn send(inner: Arc<Inner>, job: Job) {
     let id = AttemptId::new(attempted_at, inner.entropy.as_ref());
     let made = match &endpoint {
         None => Ok(Made::skipped(SkipReason::EndpointDeleted)),
-        Some(endpoint) => attempt(&inner, endpoint, &job, attempted_at).await,
+        Some(endpoint) => attempt(&inner, endpoint, &job, (attempted_at, epoch)).await,
     };
     let made = match made {
         Ok(made) => made,
@@ -136,8 +153,8 @@ async fn attempt(
     inner: &Inner,
     endpoint: &Endpoint,
     job: &Job,
-    now: Timestamp,
-) -> Result<Made, Exhausted> {
+    (now, epoch): (Timestamp, Epoch),
+) -> Result<Made, NotMade> {
     let skips = endpoint.skips(now).filter(|_| !job.message.details.ping);
     if let Some(reason) = skips {
         return Ok(Made::skipped(reason));
@@ -161,6 +178,9 @@ async fn attempt(
         body: rendered.body,
         timeout: endpoint.timeout(),
     };
+    if !inner.may_start(epoch) {
+        return Err(NotMade::NoLease);
+    }
     let report = inner.transport.send(request).await;
     let outcome = report.outcome(endpoint.success_of(&job.message))?;
     Ok(Made {

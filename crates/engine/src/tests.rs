@@ -1,6 +1,7 @@
 //! The engine as a whole: the embedded store in memory, a scripted transport, and time that passes
 //! as fast as nothing is left to do.
 
+mod cluster;
 mod harness;
 mod lag;
 mod looking;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, EndpointKey};
+use watchfire_store::{AppKey, EndpointKey, ShardSet};
 
 /// One instant for each endpoint that waits for something.
 #[derive(Debug, Default)]
@@ -35,6 +35,13 @@ impl Timers {
         if let Some((_, at)) = self.by_endpoint.remove(&endpoint) {
             self.by_time.remove(&(at, endpoint));
         }
+    }
+
+    /// Drops what is known of the endpoints of these shards.
+    pub(crate) fn forget(&mut self, shards: ShardSet) {
+        self.by_endpoint
+            .retain(|endpoint, _| !shards.has(*endpoint));
+        self.by_time.retain(|(_, endpoint)| !shards.has(*endpoint));
     }
 
     pub(crate) fn is_due(&self, endpoint: EndpointKey, now: Timestamp) -> bool {

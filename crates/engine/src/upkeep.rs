@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchfire_domain::limit;
-use watchfire_store::{Beat, Load, PruneOrder, Seq};
+use watchfire_store::{PruneOrder, Seq, Shard};
 
 use crate::inner::Inner;
 
@@ -23,10 +23,13 @@ pub(crate) async fn upkeep_loop(inner: Arc<Inner>) {
         saved = follow_checkpoint(&inner, saved).await;
         note_key_uses(&inner).await;
         if round % SLOW_ROUNDS == 0 {
-            inner.shared.lock().dispatcher.sweep();
-            beat(&inner).await;
+            let mut shared = inner.shared.lock();
+            let own = shared.station.held.with(shared.station.leaving);
+            shared.dispatcher.sweep(own);
         }
-        if round % PRUNE_ROUNDS == 0 {
+        // One node is enough.
+        let prunes = inner.shared.lock().station.held.contains(Shard::FIRST);
+        if round % PRUNE_ROUNDS == 0 && prunes {
             prune(&inner).await;
         }
     }
@@ -34,13 +37,14 @@ pub(crate) async fn upkeep_loop(inner: Arc<Inner>) {
 
 /// Stores how far everything is settled or owed, if that moved.
 async fn follow_checkpoint(inner: &Arc<Inner>, saved: Seq) -> Seq {
-    let (checkpoint, laggards) = {
+    let (life, checkpoint, laggards) = {
         let mut shared = inner.shared.lock();
         let checkpoint = shared.fresh.checkpoint();
         let too_many = shared.fresh.lag() > limit::CHECKPOINT_LAG_MAX;
         let kept = limit::CHECKPOINT_LAG_MAX / 2;
         let laggards = shared.fresh.place_before_newest(kept);
-        (checkpoint, laggards.filter(|_| too_many))
+        let life = Arc::clone(&shared.station.life);
+        (life, checkpoint, laggards.filter(|_| too_many))
     };
     if let Some(seq) = laggards {
         inner.spill_below(seq);
@@ -48,7 +52,8 @@ async fn follow_checkpoint(inner: &Arc<Inner>, saved: Seq) -> Seq {
     if checkpoint <= saved {
         return saved;
     }
-    match inner.store.move_checkpoint(&inner.life, checkpoint).await {
+    let moved = inner.store.move_checkpoint(&life, checkpoint).await;
+    match inner.mind(&life, moved) {
         Ok(()) => checkpoint,
         Err(error) => {
             tracing::warn!(
@@ -78,22 +83,6 @@ pub(crate) async fn note_key_uses(inner: &Arc<Inner>) {
             return;
         }
         uses = rest;
-    }
-}
-
-async fn beat(inner: &Inner) {
-    let beat = Beat {
-        now: inner.clock.now(),
-        lease: limit::LEASE,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        load: Load::default(),
-    };
-    let beaten = inner.store.beat(&inner.life, beat).await;
-    if let Err(error) = beaten {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the node's lease was not extended"
-        );
     }
 }
 

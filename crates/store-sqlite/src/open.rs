@@ -113,6 +113,15 @@ impl Sqlite {
     /// A store that lives as long as the process's last clone of it, for tests. Reads are carried
     /// out by the writer, in turn with the writes.
     pub fn in_memory() -> Result<Self, OpenError> {
+        Self::in_memory_with(|writer| writer)
+    }
+
+    /// The same, but simulated time stands still while it is at work.
+    pub fn in_memory_holding_time() -> Result<Self, OpenError> {
+        Self::in_memory_with(Writer::holding_time)
+    }
+
+    fn in_memory_with(change: impl FnOnce(Writer) -> Writer) -> Result<Self, OpenError> {
         let file = Path::new(":memory:");
         let wrong = |error| classify(file, error);
         let mut connection = Connection::open_in_memory().map_err(wrong)?;
@@ -123,6 +132,7 @@ impl Sqlite {
         })?;
         let thread = WriterThread::new(connection, FIRST_SEQ, Checkpointer::none());
         let writer = Writer::start(thread, ()).map_err(OpenError::Thread)?;
+        let writer = change(writer);
         let readers = Readers::Writer(writer.clone());
         Ok(Self { writer, readers })
     }

@@ -41,10 +41,12 @@ impl Shards for Sqlite {
     }
 }
 
+/// Not neighbours: their endpoints are often those of one customer.
 fn take(tx: &Tx<'_>, life: &Life, at_most: usize) -> FaultResult<ShardSet> {
     let key = nodes::key_of(tx.connection(), life)?;
     let sql = "UPDATE shard SET node = ?1 WHERE shard IN \
-         (SELECT shard FROM shard WHERE node IS NULL LIMIT ?2) RETURNING shard";
+         (SELECT shard FROM shard WHERE node IS NULL ORDER BY (shard * 97) & 255 LIMIT ?2) \
+         RETURNING shard";
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
     read_set(tx.connection(), sql, params![key, at_most])
 }

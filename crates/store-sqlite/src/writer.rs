@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection, Params};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task;
 use tracing::{error, warn};
 use watchfire_domain::limit;
 use watchfire_store::{Seq, StoreError};
@@ -89,6 +90,7 @@ pub(crate) struct Writer {
     queue: mpsc::Sender<Order>,
     /// Its sender is dropped when the thread has ended.
     ended: watch::Receiver<()>,
+    holds_time: bool,
 }
 
 enum Order {
@@ -108,7 +110,20 @@ impl Writer {
                 drop(at_end);
                 drop(running);
             })?;
-        Ok(Self { queue, ended })
+        Ok(Self {
+            queue,
+            ended,
+            holds_time: false,
+        })
+    }
+
+    /// Simulated time stands still while this writer is at work, for tests. Otherwise it would leap
+    /// ahead, because to the runtime nothing seems to happen.
+    pub(crate) fn holding_time(self) -> Self {
+        Self {
+            holds_time: true,
+            ..self
+        }
     }
 
     /// Runs `work` in a transaction and returns what it returned once that is on disk.
@@ -130,7 +145,13 @@ impl Writer {
         let closed = || E::from(Fault::Store(StoreError::Closed));
         let queued = self.queue.send(Order::Job(rows, job)).await;
         queued.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        let answered = if self.holds_time {
+            let waiting = task::spawn_blocking(move || answer.blocking_recv());
+            waiting.await.map_err(|_| closed())?
+        } else {
+            answer.await
+        };
+        answered.map_err(|_| closed())?
     }
 
     /// Carries out what is queued and ends the thread. Returns when all is closed and released.

@@ -26,8 +26,8 @@ use crate::nodes::Life;
 /// giving back waits for the life's running writes, as fencing does.
 #[async_trait]
 pub trait Shards: Send + Sync {
-    /// Takes free shards, `at_most` so many, and returns those it took. A shard is free if nobody
-    /// holds it. [`crate::StoreError::Fenced`] if the life has ended.
+    /// Takes free shards, `at_most` so many, and returns those it took: rather not neighbours,
+    /// because keys are given in a row. A shard is free if nobody holds it. [`crate::StoreError::Fenced`] if the life has ended.
     async fn take_shards(&self, life: &Life, at_most: usize) -> StoreResult<ShardSet>;
 
     /// Gives back shards that the life holds; others are passed over. It waits for writes of the

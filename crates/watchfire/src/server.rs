@@ -13,7 +13,7 @@ use watchfire_deliver::{Client, ClientConfig, Hickory, Policy, PoolLimits, Smtp,
 use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::identity::Tokens;
-use watchfire_engine::{Bounds, Config, Engine, Parts, Post, Vault};
+use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Post, Vault};
 use watchfire_store::{NodeId, Store};
 use watchfire_store_sqlite::{Options, Sqlite};
 
@@ -208,6 +208,7 @@ fn read_pem(path: &Path) -> Result<Vec<u8>> {
 fn engine_config(settings: &Settings) -> Config {
     Config {
         node: NodeId("embedded".to_owned()),
+        company: Company::Alone,
         bounds: Bounds::default(),
         default_contract: settings.default_contract.clone(),
         signature_headers: settings.signature_headers,

@@ -68,6 +68,20 @@ impl FreshMarks {
         self.checkpoint
     }
 
+    /// Whether everything is settled or owed.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.checkpoint();
+        self.marks.is_empty()
+    }
+
+    /// While nothing is fresh, nothing up to the store's newest message is. Otherwise a node with
+    /// nothing to do would stay behind, and whoever takes over from it would read everything since.
+    pub(crate) fn rest_at(&mut self, newest: Seq) {
+        if self.is_empty() {
+            self.checkpoint = self.checkpoint.max(newest);
+        }
+    }
+
     /// Messages between the checkpoint and the newest.
     pub(crate) fn lag(&self) -> usize {
         self.marks.len()

@@ -23,6 +23,8 @@ pub(super) struct Lane {
     records: HashMap<i64, VecDeque<Job>>,
     waiting: usize,
     running: usize,
+    /// In flight, or answered and not yet on disk.
+    unrecorded: usize,
     window: Window,
     /// Claimed deliveries in memory, queued or in flight.
     leased: usize,
@@ -30,6 +32,8 @@ pub(super) struct Lane {
     pub(super) gate: LaneGate,
     /// `owed` may hold something of this endpoint.
     pub(super) owes: bool,
+    /// Counts what made it so.
+    pub(super) owed_marks: u64,
     pub(super) owing_writes: usize,
     pub(super) enlisted: bool,
 }
@@ -44,11 +48,13 @@ impl Lane {
             records: HashMap::new(),
             waiting: 0,
             running: 0,
+            unrecorded: 0,
             window: Window::default(),
             leased: 0,
             rate: Rate::UNLIMITED,
             gate: LaneGate::Open,
             owes: false,
+            owed_marks: 0,
             owing_writes: 0,
             enlisted: false,
         }
@@ -138,6 +144,7 @@ impl Lane {
             .or_else(|| self.urgent.pop_front())
             .or_else(|| self.ordinary.pop_front())?;
         self.running += 1;
+        self.unrecorded += 1;
         self.rate.take(now);
         Some(job)
     }
@@ -148,6 +155,7 @@ impl Lane {
     }
 
     pub(super) fn settled(&mut self, standing: Standing, record: Option<i64>) {
+        self.unrecorded -= 1;
         self.unlease(standing);
         let Some(record) = record else {
             return;
@@ -166,6 +174,7 @@ impl Lane {
     }
 
     pub(super) fn deferred(&mut self, standing: Standing) {
+        self.unrecorded -= 1;
         self.unlease(standing);
     }
 
@@ -211,6 +220,21 @@ impl Lane {
         [pings, self.take_gated()].concat()
     }
 
+    /// Everything that is not in flight, and also what waits behind that which is.
+    pub(super) fn take_everything(&mut self) -> Vec<Job> {
+        let mut jobs = self.take_all();
+        let behind: Vec<_> = self.records.values_mut().flat_map(std::mem::take).collect();
+        self.waiting -= behind.len();
+        self.drop_leases(&behind);
+        jobs.extend(behind);
+        jobs
+    }
+
+    /// Whether something of it is in flight or on its way to disk.
+    pub(super) fn is_busy(&self) -> bool {
+        self.unrecorded > 0 || self.owing_writes > 0 || self.queued() > 0
+    }
+
     /// Like [`Lane::take_all`], but for pings.
     pub(super) fn take_gated(&mut self) -> Vec<Job> {
         let mut jobs: Vec<_> = self
@@ -228,6 +252,11 @@ impl Lane {
 
     fn drop_leases(&mut self, jobs: &[Job]) {
         self.leased -= jobs.iter().filter(|job| !job.is_fresh()).count();
+    }
+
+    pub(super) fn note_owed(&mut self) {
+        self.owes = true;
+        self.owed_marks += 1;
     }
 
     pub(super) fn owes_nothing(&mut self) {

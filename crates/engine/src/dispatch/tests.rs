@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use watchfire_domain::id::{Ksuid, MessageId};
 use watchfire_domain::message::{Details, Urgency};
-use watchfire_store::FenceToken;
+use watchfire_store::{FenceToken, ShardSet};
 
 use super::*;
 
@@ -161,7 +161,8 @@ fn followers_of_a_failed_record_leave_with_it_and_new_ones_are_spilled() {
     assert_eq!(spilled(&mut dispatcher, keyed(1, 4, 7)), OwedReason::Turn);
     push(&mut dispatcher, job(1, 5));
     dispatcher.owing_writes(EndpointKey(1), AppKey(1), -1);
-    dispatcher.owes_nothing(EndpointKey(1));
+    let marks = dispatcher.owed_marks(EndpointKey(1));
+    dispatcher.owes_nothing(EndpointKey(1), marks);
     push(&mut dispatcher, keyed(1, 6, 7));
 }
 
@@ -170,8 +171,23 @@ fn an_endpoint_that_owes_claimed_deliveries_still_owes() {
     let mut dispatcher = dispatcher();
     dispatcher.owes(EndpointKey(1), AppKey(1));
     push(&mut dispatcher, leased(keyed(1, 1, 7)));
-    dispatcher.owes_nothing(EndpointKey(1));
+    let marks = dispatcher.owed_marks(EndpointKey(1));
+    dispatcher.owes_nothing(EndpointKey(1), marks);
     assert_eq!(spilled(&mut dispatcher, keyed(1, 2, 7)), OwedReason::Turn);
+}
+
+#[test]
+fn an_answer_older_than_a_failure_does_not_let_others_overtake() {
+    let mut dispatcher = dispatcher();
+    let (endpoint, app) = (EndpointKey(1), AppKey(1));
+    dispatcher.owes(endpoint, app);
+    let asked_at = dispatcher.owed_marks(endpoint);
+    dispatcher.owing_writes(endpoint, app, 1);
+    dispatcher.owing_writes(endpoint, app, -1);
+    dispatcher.owes_nothing(endpoint, asked_at);
+    assert_eq!(spilled(&mut dispatcher, keyed(1, 2, 7)), OwedReason::Turn);
+    dispatcher.owes_nothing(endpoint, dispatcher.owed_marks(endpoint));
+    push(&mut dispatcher, keyed(1, 3, 7));
 }
 
 #[test]
@@ -319,10 +335,10 @@ fn laggards_leave_with_what_waits_behind_them() {
 fn lanes_without_work_are_forgotten() {
     let mut dispatcher = dispatcher();
     push(&mut dispatcher, job(1, 1));
-    dispatcher.sweep();
+    dispatcher.sweep(ShardSet::ALL);
     let only = dispatcher.next(NOW).expect("kept");
     finish(&mut dispatcher, &only);
-    dispatcher.sweep();
+    dispatcher.sweep(ShardSet::ALL);
     assert_eq!(dispatcher.lanes.len(), 0);
 }
 

@@ -41,6 +41,8 @@ pub enum Error {
     Overloaded,
     #[error("accept it: the server is stopping")]
     Stopping,
+    #[error("accept it: this node has lost touch with the database")]
+    NoLease,
     #[error(transparent)]
     Store(Arc<StoreError>),
     #[error(transparent)]
@@ -110,6 +112,7 @@ impl From<AcceptError> for Error {
             }
             AcceptError::Overloaded => Self::Overloaded,
             AcceptError::Stopping => Self::Stopping,
+            AcceptError::NoLease => Self::NoLease,
             AcceptError::Store(error) => Self::Store(error),
         }
     }

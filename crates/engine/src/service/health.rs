@@ -5,6 +5,7 @@
 //! waits for the recorded attempt, for a bounded time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -24,6 +25,8 @@ use crate::event::Event;
 use crate::notices::{About, By};
 use crate::{Engine, Snapshot};
 
+/// Between two looks for the answer to a ping that another node makes.
+const LOOK: Duration = Duration::from_millis(100);
 /// What DefectDojo writes where a person gave no reason.
 const DEACTIVATED: &str = "Deactivate from UI";
 
@@ -151,13 +154,29 @@ fn pings(app: &Snapshot, on: PingOn) -> bool {
 async fn ask(engine: &Engine, app: &Arc<Snapshot>, endpoint: EndpointKey) -> Result<Ping> {
     let mut events = engine.watch();
     let message = messages::ping(engine, app, endpoint, None).await?.id;
-    let told = tokio::time::timeout(limit::PING_WAIT, told(&mut events, message)).await;
-    let attempt = match told {
+    let waiting = async {
+        if engine.makes(endpoint) {
+            told(&mut events, message).await
+        } else {
+            looked_up(engine, app, message).await
+        }
+    };
+    let attempt = match tokio::time::timeout(limit::PING_WAIT, waiting).await {
         Ok(Some(attempt)) => Some(attempt),
         // Too slow for the events, or for the time: what is on disk decides.
         Ok(None) | Err(_) => recorded(engine, app, message).await?,
     };
     Ok(Ping { message, attempt })
+}
+
+/// The attempt of a message that another node makes: its events are not announced here.
+async fn looked_up(engine: &Engine, app: &Snapshot, message: MessageId) -> Option<Attempt> {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(attempt) = recorded(engine, app, message).await.ok()? {
+            return Some(attempt);
+        }
+    }
 }
 
 /// The attempt of a message, as soon as it is announced; `None` if that may have been missed.

@@ -25,18 +25,25 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AppKey, Appended, Application, ApplicationRef, ApplicationSettings, AttemptFilter,
     AttemptRecord, Beat, Change, DeliveryRef, DeliveryStatus, Endpoint, EndpointKey, EndpointRef,
-    Life, Load, NewMessage, NodeId, Order, Range, Seq, Series, Standing, Store, Write,
+    Life, Load, NewMessage, NodeId, Order, Range, Seq, Series, ShardSet, Standing, Store, Write,
 };
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{Samples, SeededEntropy};
 
-use crate::{Audience, Bounds, Config, Engine, NewEvent, Parts, Post, Validation, Vault};
+use crate::cluster;
+use crate::{
+    AcceptError, Accepted, Audience, Bounds, Company, Config, Engine, NewEvent, Parts, Post,
+    Validation, Vault,
+};
 
 pub(super) const PAYLOAD: &str = r#"{"n":0}"#;
 /// The default schedule's attempts.
 pub(super) const ATTEMPTS_MAX: usize = 8;
 /// Simulated time after which a test gives up waiting.
 const PATIENCE: Duration = Duration::from_hours(240);
+
+/// The same where time does not leap.
+const PATIENCE_AMONG_OTHERS: Duration = Duration::from_hours(3);
 
 /// What a scripted endpoint does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +53,16 @@ pub(super) enum Behavior {
     /// This server has no file left for a connection.
     Exhausts,
     Hangs,
+    /// Accepts after so long.
+    Slow(Duration),
 }
 
 /// A request the transport was given.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
+    /// The node that sent it.
+    pub(super) by: String,
+    pub(super) at: Timestamp,
     pub(super) id: MessageId,
     pub(super) number: u64,
     pub(super) record: Option<String>,
@@ -68,7 +80,9 @@ struct Scripts {
 
 /// A transport that does as it is told and remembers what it was given.
 struct Scripted {
-    scripts: Mutex<Scripts>,
+    node: String,
+    clock: Arc<SimulatedClock>,
+    scripts: Arc<Mutex<Scripts>>,
     entropy: SeededEntropy,
 }
 
@@ -94,6 +108,14 @@ impl Transport for Scripted {
             }),
             Behavior::Exhausts => Err(Failure::Exhausted),
             Behavior::Hangs => std::future::pending().await,
+            Behavior::Slow(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(Answer {
+                    status: 200,
+                    retry_after: None,
+                    response: Response::default(),
+                })
+            }
         };
         Report {
             exchange,
@@ -114,6 +136,8 @@ impl Scripted {
             .and_then(|id| id.parse().ok());
         let body: serde_json::Value = serde_json::from_slice(&request.body).expect("JSON");
         let sent = Sent {
+            by: self.node.clone(),
+            at: self.clock.now(),
             id: id.expect("every request has an id"),
             number: body["n"].as_u64().unwrap_or_default(),
             record: body["record"].as_str().map(str::to_owned),
@@ -147,63 +171,116 @@ impl Clock for SimulatedClock {
     }
 }
 
+/// What one engine has that others may not.
+struct Setting {
+    node: String,
+    company: Company,
+    scripts: Arc<Mutex<Scripts>>,
+    post: Option<Arc<Post>>,
+}
+
+impl Setting {
+    fn new(node: &str, company: Company) -> Self {
+        Self {
+            node: node.to_owned(),
+            company,
+            scripts: Arc::default(),
+            post: None,
+        }
+    }
+
+    /// With receivers that have forgotten everything.
+    fn again(self) -> Self {
+        Self {
+            scripts: Arc::default(),
+            ..self
+        }
+    }
+}
+
 /// A running engine and the means to look at it.
 pub(super) struct Harness {
     pub(super) engine: Engine,
     clock: Arc<SimulatedClock>,
-    post: Option<Arc<Post>>,
+    setting: Setting,
     transport: Arc<Scripted>,
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     samples: Samples,
-    numbers: AtomicU64,
+    numbers: Arc<AtomicU64>,
 }
 
 impl Harness {
     pub(super) async fn start() -> Self {
-        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().expect("opened"));
-        let start = tokio::time::Instant::now();
-        Self::on(store, Arc::new(SimulatedClock { start }), None).await
+        Self::first("test", Company::Alone).await
     }
 
     /// With somebody who is told by mail about all applications.
     pub(super) async fn start_mailing(mailer: Arc<dyn Mailer>) -> Self {
-        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().expect("opened"));
-        let start = tokio::time::Instant::now();
         let post = Post {
             mailer,
             to: vec!["operator@example.com".parse().expect("valid")],
             gather: limit::MAIL_GATHER,
             interval: limit::MAIL_INTERVAL,
         };
-        Self::on(
-            store,
-            Arc::new(SimulatedClock { start }),
-            Some(Arc::new(post)),
-        )
-        .await
+        let setting = Setting {
+            post: Some(Arc::new(post)),
+            ..Setting::new("test", Company::Alone)
+        };
+        Self::on_new_store(setting).await
     }
 
-    async fn on(
-        store: Arc<dyn Store>,
-        clock: Arc<SimulatedClock>,
-        post: Option<Arc<Post>>,
-    ) -> Self {
+    /// The first node on a new store.
+    pub(super) async fn first(node: &str, company: Company) -> Self {
+        Self::on_new_store(Setting::new(node, company)).await
+    }
+
+    async fn on_new_store(setting: Setting) -> Self {
+        // With several nodes the order of events matters; with one, days must pass quickly.
+        let store = match setting.company {
+            Company::Alone => Sqlite::in_memory(),
+            Company::Others(_) => Sqlite::in_memory_holding_time(),
+        };
+        let store: Arc<dyn Store> = Arc::new(store.expect("opened"));
+        let start = tokio::time::Instant::now();
+        Self::on(store, Arc::new(SimulatedClock { start }), setting).await
+    }
+
+    /// Another node on the same store, with the same receivers.
+    pub(super) async fn joined_by(&self, node: &str, company: Company) -> Self {
+        let setting = Setting {
+            scripts: Arc::clone(&self.transport.scripts),
+            ..Setting::new(node, company)
+        };
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let joined = Self::on(store, clock, setting).await;
+        Self {
+            numbers: Arc::clone(&self.numbers),
+            ..joined
+        }
+    }
+
+    async fn on(store: Arc<dyn Store>, clock: Arc<SimulatedClock>, setting: Setting) -> Self {
         let transport = Arc::new(Scripted {
-            scripts: Mutex::default(),
+            node: setting.node.clone(),
+            clock: Arc::clone(&clock),
+            scripts: Arc::clone(&setting.scripts),
             entropy: SeededEntropy::new(1),
         });
+        // Each node draws its own chance.
+        let seed = setting.node.bytes().map(u64::from).sum::<u64>() * 10;
         let parts = Parts {
             store: Arc::clone(&store),
             transport: Arc::clone(&transport) as Arc<dyn Transport>,
             policy: Arc::new(Policy::default()),
             contracts: Arc::new(Contracts::embedded()),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            entropy: Arc::new(SeededEntropy::new(2)),
+            entropy: Arc::new(SeededEntropy::new(seed + 2)),
             vault: Arc::new(Vault::new(&[7; 32])),
-            post: post.clone(),
+            post: setting.post.clone(),
         };
         let config = Config {
-            node: NodeId("test".to_owned()),
+            node: NodeId(setting.node.clone()),
+            company: setting.company,
             bounds: Bounds::default(),
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
@@ -214,24 +291,24 @@ impl Harness {
         Self {
             engine: Engine::start(parts, config).await.expect("started"),
             clock,
-            post,
+            setting,
             transport,
             store,
-            samples: Samples::new(3),
-            numbers: AtomicU64::new(0),
+            samples: Samples::new(seed + 3),
+            numbers: Arc::default(),
         }
     }
 
     /// Stops cleanly and starts again on the same store.
     pub(super) async fn restart(self) -> Self {
         self.engine.shut_down(Duration::from_millis(10)).await;
-        Self::on(self.store, self.clock, self.post).await
+        Self::on(self.store, self.clock, self.setting.again()).await
     }
 
     /// Ends as if the process had died, and starts again on the same store.
     pub(super) async fn die_and_restart(self) -> Self {
         drop(self.engine);
-        Self::on(self.store, self.clock, self.post).await
+        Self::on(self.store, self.clock, self.setting.again()).await
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -389,6 +466,16 @@ impl Harness {
         record: Option<&str>,
         details: Details,
     ) -> Seq {
+        let accepted = self.try_to_accept(app, (event_type, record), details).await;
+        accepted.expect("accepted").seq
+    }
+
+    pub(super) async fn try_to_accept(
+        &self,
+        app: AppKey,
+        (event_type, record): (&str, Option<&str>),
+        details: Details,
+    ) -> Result<Accepted, AcceptError> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let payload = match record {
             Some(record) => format!(r#"{{"n":{number},"record":"{record}"}}"#),
@@ -412,11 +499,39 @@ impl Harness {
             .await
             .expect("read")
             .expect("there");
-        self.engine
-            .accept(&snapshot, event)
-            .await
-            .expect("accepted")
-            .seq
+        self.engine.accept(&snapshot, event).await
+    }
+
+    /// The shards this node sends to.
+    pub(super) fn held(&self) -> ShardSet {
+        self.engine.inner().shared.lock().station.held
+    }
+
+    /// One beat of a node that does not beat by itself.
+    pub(super) async fn keep_alive(&self) {
+        let inner = self.engine.inner();
+        cluster::beat(inner, inner.rhythm().expect("it is among others")).await;
+    }
+
+    /// One round of a node that does not keep house by itself.
+    pub(super) async fn keep_house(&self) {
+        let inner = self.engine.inner();
+        let round = cluster::round(inner, inner.rhythm().expect("it is among others"));
+        round.await.expect("kept");
+    }
+
+    /// Limits the application to so many requests a second.
+    pub(super) async fn throttle_application(&self, app: AppKey, rate: u32) {
+        let stored = self.store.application_by_key(app).await.expect("read");
+        let stored = stored.expect("there");
+        let mut application = stored.application;
+        application.settings.throttle_rate = Some(rate);
+        let update = Change::UpdateApplication {
+            key: app,
+            revision: stored.revision,
+            application,
+        };
+        self.engine.apply(vec![update]).await.expect("updated");
     }
 
     /// A node that was there before.
@@ -461,6 +576,7 @@ impl Harness {
         let batch = std::iter::repeat_n((), count).map(message).collect();
         let life = self.earlier_life().await;
         let appended = self.store.append(&life, batch).await.expect("stored");
+        self.store.leave(&life).await.expect("left");
         let seq = |appended| match appended {
             Appended::At { seq, .. } => seq,
             Appended::EventIdTaken(_) | Appended::Repeated(_) => panic!("it is new"),
@@ -508,11 +624,10 @@ impl Harness {
             }))
         };
         let writes = seqs.iter().map(write).collect();
-        let recorded = self
-            .store
-            .record(&self.earlier_life().await, self.now(), writes)
-            .await;
+        let life = self.earlier_life().await;
+        let recorded = self.store.record(&life, self.now(), writes).await;
         recorded.expect("recorded");
+        self.store.leave(&life).await.expect("left");
         seqs
     }
 
@@ -588,10 +703,14 @@ impl Harness {
 
     /// Waits for a predicate, while simulated time passes.
     pub(super) async fn until(&self, predicate: impl AsyncFn() -> bool) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let (patience, step) = match self.engine.config().company {
+            Company::Alone => (PATIENCE, Duration::from_millis(20)),
+            Company::Others(_) => (PATIENCE_AMONG_OTHERS, Duration::from_millis(100)),
+        };
+        let deadline = tokio::time::Instant::now() + patience;
         while !predicate().await {
             assert!(tokio::time::Instant::now() < deadline, "it never came true");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(step).await;
         }
     }
 }

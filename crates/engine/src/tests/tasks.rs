@@ -26,6 +26,27 @@ fn owner() -> tasks::Owner {
     }
 }
 
+async fn create(
+    harness: &Harness,
+    (app, endpoint): (AppKey, EndpointKey),
+    kind: TaskKind,
+    input: TaskInput,
+) -> Task {
+    let engine = &harness.engine;
+    let app = engine.application_by_key(app).await;
+    let app = app.expect("read").expect("there");
+    let found = app.endpoint(endpoint).expect("there");
+    let id = EndpointRef::Id(found.stored.endpoint.identity.id);
+    let created = tasks::create(engine, &app, &id, (kind, input), None).await;
+    created.expect("created")
+}
+
+/// Has a node recover everything that failed at an endpoint so far.
+pub(super) async fn recover(harness: &Harness, app: AppKey, endpoint: EndpointKey) {
+    let everything = since(harness.now() - Duration::from_hours(1));
+    create(harness, (app, endpoint), TaskKind::Recover, everything).await;
+}
+
 /// An application with one endpoint.
 struct Scene {
     harness: Harness,
@@ -63,18 +84,7 @@ impl Scene {
     }
 
     async fn create_at(&self, endpoint: EndpointKey, kind: TaskKind, input: TaskInput) -> Task {
-        let engine = &self.harness.engine;
-        let app = engine.application_by_key(self.app).await;
-        let app = app.expect("read").expect("there");
-        let id = app
-            .endpoint(endpoint)
-            .expect("there")
-            .stored
-            .endpoint
-            .identity
-            .id;
-        let created = tasks::create(engine, &app, &EndpointRef::Id(id), (kind, input), None).await;
-        created.expect("created")
+        create(&self.harness, (self.app, endpoint), kind, input).await
     }
 
     async fn create(&self, kind: TaskKind, input: TaskInput) -> Task {

@@ -54,7 +54,7 @@ impl Scene {
         let writer = self.writer.clone();
         let task = tokio::spawn(async move { writer.run(Rows(1), work).await });
         while self.writer.queue.capacity() == free {
-            tokio::task::yield_now().await;
+            task::yield_now().await;
         }
         task
     }
