@@ -38,5 +38,5 @@ mod state;
 mod ui;
 
 pub use routes::router;
-pub use state::{DashboardConfig, DashboardState, PortalLook, frame_ancestor};
+pub use state::{DashboardConfig, DashboardState, PortalLook, SettingLine, frame_ancestor};
 pub use ui::theme::{Accent, InvalidAccent, InvalidMode, Mode};

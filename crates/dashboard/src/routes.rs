@@ -11,8 +11,8 @@ use watchfire_domain::scope::Scope;
 use crate::access::Needs;
 use crate::failure::Failure;
 use crate::screens::{
-    applications, components, deliveries, delivery, endpoints, message, overview, portal, record,
-    sign_in,
+    applications, audit, components, deliveries, delivery, endpoints, events, message, notices,
+    overview, portal, record, replay, sign_in, system,
 };
 use crate::state::DashboardState;
 use crate::{assets, live, session, shield};
@@ -98,6 +98,14 @@ fn operator(routes: Routes) -> Routes {
         .page("/", Scope::EndpointsRead, overview::page)
         .page("/live", Scope::EndpointsRead, live::all)
         .page("/components", Scope::EndpointsRead, components::page)
+        .page("/notices", Scope::EndpointsRead, notices::page)
+        .form(
+            "/notices/{notice_id}/read",
+            Scope::EndpointsWrite,
+            notices::read,
+        )
+        .page("/audit", Scope::Admin, audit::page)
+        .page("/system", Scope::Admin, system::page)
         .page("/apps", Scope::EndpointsRead, applications::list)
         .page("/apps/new", Scope::Admin, applications::new)
         .form("/apps/new", Scope::Admin, applications::create)
@@ -144,6 +152,16 @@ fn history(routes: Routes) -> Routes {
             "/messages/{msg_id}/{endpoint_id}/resend",
             Scope::Replay,
             delivery::resend,
+        )
+        .page("/replay", Scope::EndpointsRead, replay::page)
+        .form("/replay", Scope::Replay, replay::start)
+        .form("/replay/{task_id}/cancel", Scope::Replay, replay::cancel)
+        .page("/events", Scope::EndpointsRead, events::list)
+        .page("/events/{event_type}", Scope::EndpointsRead, events::page)
+        .form(
+            "/events/{event_type}/try",
+            Scope::EventsWrite,
+            events::attempt,
         )
         .page("/record", Scope::EndpointsRead, record::page)
         .form("/record/retry", Scope::Replay, record::retry_head)

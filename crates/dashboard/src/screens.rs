@@ -2,12 +2,17 @@
 //! together; it decides nothing.
 
 pub(crate) mod applications;
+pub(crate) mod audit;
 pub(crate) mod components;
 pub(crate) mod deliveries;
 pub(crate) mod delivery;
 pub(crate) mod endpoints;
+pub(crate) mod events;
 pub(crate) mod message;
+pub(crate) mod notices;
 pub(crate) mod overview;
 pub(crate) mod portal;
 pub(crate) mod record;
+pub(crate) mod replay;
 pub(crate) mod sign_in;
+pub(crate) mod system;

@@ -21,6 +21,20 @@ pub struct DashboardConfig {
     /// Pages that may show the portal in a frame, as [`frame_ancestor`] checked them.
     pub portal_frame_ancestors: Vec<String>,
     pub portal_look: PortalLook,
+    /// What is in force, for the operator to look at.
+    pub settings: Vec<SettingLine>,
+}
+
+/// A setting that is in force, and where it was set.
+#[derive(Clone, Debug)]
+pub struct SettingLine {
+    pub key: String,
+    /// Empty where it is not set and has no default. Never a secret.
+    pub value: String,
+    pub is_secret: bool,
+    /// Absent for the default.
+    pub origin: Option<String>,
+    pub about: String,
 }
 
 /// How the portal looks unless a link says otherwise.
@@ -42,6 +56,7 @@ struct Inner {
     public_url: Option<String>,
     portal_frame_ancestors: Vec<String>,
     portal_look: PortalLook,
+    settings: Vec<SettingLine>,
     assets: Assets,
     live_places: Arc<Semaphore>,
     closing: watch::Sender<bool>,
@@ -55,6 +70,7 @@ impl DashboardState {
             public_url: config.public_url,
             portal_frame_ancestors: config.portal_frame_ancestors,
             portal_look: config.portal_look,
+            settings: config.settings,
             assets: Assets::embedded(),
             live_places: Arc::new(Semaphore::new(limit::LIVE_VIEWS_MAX)),
             closing: watch::Sender::new(false),
@@ -64,6 +80,10 @@ impl DashboardState {
     /// Ends the live views, which would otherwise hold up a stop.
     pub fn close(&self) {
         self.0.closing.send_replace(true);
+    }
+
+    pub(crate) fn settings(&self) -> &[SettingLine] {
+        &self.0.settings
     }
 
     pub(crate) fn engine(&self) -> &Engine {

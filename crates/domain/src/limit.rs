@@ -230,6 +230,9 @@ limits! {
     /// Messages a background task looks at in one step, so that a filter nothing meets holds
     /// nobody up.
     TASK_STEP_SCAN_ROWS_MAX: Count = 2_000;
+    /// Stretches of [`TASK_STEP_SCAN_ROWS_MAX`] messages that a preview of a task looks at; it
+    /// says where there are more.
+    TASK_PREVIEW_STEPS_MAX: Count = 5;
     /// Deliveries a background task makes each second: a share of what one endpoint can take.
     TASK_DELIVERIES_PER_SECOND: Count = 200;
     /// Due deliveries of an endpoint beyond which background tasks wait for it to catch up, so

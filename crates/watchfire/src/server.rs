@@ -159,6 +159,7 @@ fn dashboard_config(settings: &Settings, jwt_secret: &SecretText) -> DashboardCo
         public_url: settings.public_url.clone(),
         portal_frame_ancestors: settings.portal_frame_ancestors.clone(),
         portal_look: settings.portal_look.clone(),
+        settings: settings.lines.clone(),
     }
 }
 

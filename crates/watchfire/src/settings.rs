@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use watchfire_contracts::render::SignatureHeaders;
-use watchfire_dashboard::PortalLook;
+use watchfire_dashboard::{PortalLook, SettingLine};
 use watchfire_deliver::Cidr;
 use watchfire_domain::limit;
 use watchfire_domain::retry::{self, Schedule};
@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) smtp: Option<SmtpSettings>,
     /// Overrides under `[contracts.<name>]`.
     pub(crate) contracts: BTreeMap<String, toml::Table>,
+    /// All of it as it was written, and where; secrets left out.
+    pub(crate) lines: Vec<SettingLine>,
 }
 
 /// Why a setting can't be used, in one line that names it.
@@ -215,8 +217,26 @@ impl Layers {
             },
             log: self.parse("log", |text| Ok(text.to_owned()))?,
             smtp: smtp::resolve(&self)?,
+            lines: self.lines(),
             contracts: self.contracts,
         })
+    }
+
+    /// Everything that can be set, as it was written, and where.
+    fn lines(&self) -> Vec<SettingLine> {
+        let line = |setting: &Setting| {
+            let is_secret = is_secret(setting.key);
+            let set = self.values.get(setting.key);
+            let value = set.map_or(setting.default, |(_, value)| value.as_str());
+            SettingLine {
+                key: setting.key.to_owned(),
+                value: (!is_secret).then(|| value.to_owned()).unwrap_or_default(),
+                is_secret: is_secret && set.is_some(),
+                origin: set.map(|(origin, _)| origin.to_string()),
+                about: setting.about.to_owned(),
+            }
+        };
+        table().map(line).collect()
     }
 
     /// Where a value was set, if it was.
@@ -253,6 +273,13 @@ impl Layers {
         let value = parse(default.unwrap_or_default());
         Ok(value.expect("a test reads every default"))
     }
+}
+
+/// Whether a setting's value is a secret, or holds one: addresses of databases carry a password.
+fn is_secret(key: &str) -> bool {
+    ["secret", "password", "database"]
+        .iter()
+        .any(|part| key.contains(part))
 }
 
 /// What can be set in a file or the environment, for `watchfire serve --help`.

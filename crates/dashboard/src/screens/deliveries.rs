@@ -4,3 +4,5 @@ pub(crate) mod act;
 pub(crate) mod export;
 mod filter;
 pub(crate) mod list;
+
+pub(crate) use self::filter::moment;

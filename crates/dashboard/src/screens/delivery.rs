@@ -9,6 +9,7 @@ use watchfire_domain::attempt::{AfterAttempt, Attempt, Response, Trigger};
 use watchfire_domain::id::{AttemptId, EndpointId};
 use watchfire_domain::limit;
 use watchfire_domain::scope::Scope;
+use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::requests::{self, Shown, SignatureVerdict, Unshown};
 use watchfire_engine::service::{attempts, messages};
 use watchfire_store::{
@@ -105,7 +106,7 @@ pub(crate) async fn page(at: InApp, Path(path): Path<DeliveryPath>, fields: Fiel
             }
         }))
         @if let Some(attempt) = &chosen {
-            (told(attempt))
+            (told(attempt, at.view.now))
             (sides(&at, &known, attempt, &fields).await?)
         }
     };
@@ -205,7 +206,7 @@ fn by(attempt: &Attempt) -> Markup {
 }
 
 /// What an attempt led to, and what somebody can do about it.
-fn told(attempt: &Attempt) -> Markup {
+fn told(attempt: &Attempt, now: Timestamp) -> Markup {
     let title = {
         let text = attempt.outcome.to_string();
         let mut letters = text.chars();
@@ -214,7 +215,8 @@ fn told(attempt: &Attempt) -> Markup {
     };
     let next = match attempt.next {
         AfterAttempt::Retry { due_at } => {
-            html! { p { "It was to be tried again at " (time::absolute(due_at)) "." } }
+            let verb = if due_at > now { "is" } else { "was" };
+            html! { p { "After it the next one " (verb) " due at " (time::absolute(due_at)) "." } }
         }
         AfterAttempt::Settled { .. } => html! {},
     };

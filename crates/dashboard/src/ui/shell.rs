@@ -20,6 +20,11 @@ pub(crate) enum Section {
     Components,
     Endpoints,
     Deliveries,
+    Replay,
+    Events,
+    Notices,
+    Audit,
+    System,
 }
 
 /// An entry of the navigation.
@@ -49,6 +54,27 @@ const OPERATOR: &[Entry] = &[
         path: "/apps",
         needs: Scope::EndpointsRead,
     },
+    Entry {
+        section: Section::Notices,
+        icon: Icon::Bell,
+        text: "Notices",
+        path: "/notices",
+        needs: Scope::EndpointsRead,
+    },
+    Entry {
+        section: Section::Audit,
+        icon: Icon::Audit,
+        text: "Audit log",
+        path: "/audit",
+        needs: Scope::Admin,
+    },
+    Entry {
+        section: Section::System,
+        icon: Icon::Server,
+        text: "System",
+        path: "/system",
+        needs: Scope::Admin,
+    },
 ];
 
 /// What is about one application, in the dashboard and in its portal.
@@ -65,6 +91,20 @@ const IN_APP: &[Entry] = &[
         icon: Icon::Delivery,
         text: "Deliveries",
         path: "/deliveries",
+        needs: Scope::EndpointsRead,
+    },
+    Entry {
+        section: Section::Replay,
+        icon: Icon::Replay,
+        text: "Replay",
+        path: "/replay",
+        needs: Scope::EndpointsRead,
+    },
+    Entry {
+        section: Section::Events,
+        icon: Icon::Catalogue,
+        text: "Event types",
+        path: "/events",
         needs: Scope::EndpointsRead,
     },
 ];

@@ -27,6 +27,7 @@ pub mod notices;
 mod once;
 pub mod records;
 pub mod requests;
+pub mod system;
 pub mod tasks;
 
 pub use check::Fault;

@@ -113,6 +113,48 @@ pub async fn create(
     Ok(task)
 }
 
+/// What a task would be about, as far as somebody has looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// Deliveries it would make or cancel.
+    pub found: u64,
+    /// Messages looked at.
+    pub looked: u64,
+    /// There are more messages to look at than a preview does.
+    pub more: bool,
+}
+
+/// Counts what a task would be about, without doing anything. It looks at
+/// [`limit::TASK_PREVIEW_STEPS_MAX`] stretches at most.
+pub async fn preview(
+    engine: &Engine,
+    app: &Snapshot,
+    reference: &EndpointRef,
+    (kind, input): (TaskKind, TaskInput),
+) -> Result<Preview> {
+    let now = engine.clock().now();
+    input.check(kind, now)?;
+    let endpoint = attempts::endpoint_key(engine, app, reference).await?;
+    let owner = (app.stored.org.clone(), app.stored.key, endpoint);
+    let id = TaskId::new(now, engine.entropy());
+    let mut task = Task::new(id, owner, (kind, input.into_arguments(now)), now);
+    let mut preview = Preview::default();
+    for _ in 0..limit::TASK_PREVIEW_STEPS_MAX {
+        let store = engine.store();
+        let stretch = store
+            .candidates(&task, limit::TASK_STEP_SCAN_ROWS_MAX)
+            .await?;
+        preview.found += u64::try_from(stretch.found.len()).unwrap_or(u64::MAX);
+        preview.looked += stretch.looked;
+        preview.more = stretch.next.is_some();
+        task.progress.cursor = stretch.next;
+        if !preview.more {
+            break;
+        }
+    }
+    Ok(preview)
+}
+
 /// Whose background tasks somebody may know of.
 #[derive(Clone, Debug)]
 pub struct Owner {

@@ -1,0 +1,228 @@
+//! The catalogue: what event types there are, what they look like, and trying one.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse as _, Redirect};
+use bytes::Bytes;
+use maud::{Markup, html};
+use serde::Deserialize;
+use watchfire_domain::filter::pattern_matches;
+use watchfire_domain::id::EventType;
+use watchfire_domain::limit;
+use watchfire_domain::scope::Scope;
+use watchfire_engine::service::Error;
+use watchfire_engine::service::event_types::{self, Sight};
+use watchfire_engine::service::messages::{self, MessageInput};
+use watchfire_store::{EventTypeRecord, Order, Range};
+
+use super::deliveries::list::endpoint_name;
+use crate::access::InApp;
+use crate::failure::{Answer, Failure, explain};
+use crate::form::Form;
+use crate::params::encoded;
+use crate::ui::block::{self, facts, flush_panel, panel};
+use crate::ui::control::{self, Weight, csrf};
+use crate::ui::status::{Tone, badge};
+use crate::ui::table::{Row, column, number, table};
+use crate::ui::{Icon, Page, Section, code};
+
+pub(crate) async fn list(at: InApp) -> Answer {
+    let range = Range::from_start(Order::Ascending, limit::PAGE_ITEMS_MAX);
+    let sight = sight(&at);
+    let found = event_types::list(at.engine(), at.org(), sight, false, range).await?;
+    let contract = at.app.contract.manifest();
+    let mut groups: Vec<(&str, Vec<&EventTypeRecord>)> = Vec::new();
+    for record in &found {
+        let group = record.settings.group_name.as_deref().unwrap_or("Others");
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, records)) => records.push(record),
+            None => groups.push((group, vec![record])),
+        }
+    }
+    let body = html! {
+        (panel("Contract", &html! {}, &html! {
+            p { strong { (contract.title) } " " span.muted { (contract.summary) } }
+            @if !contract.links.is_empty() {
+                ul.row { @for link in &contract.links { li { a href=(link.url) rel="noreferrer noopener" { (link.title) } } } }
+            }
+        }))
+        @if found.is_empty() {
+            (block::empty(Icon::Catalogue, "No event types yet", &html! {
+                p { "An event type is known as soon as it is created through the API, or comes with the application's contract." }
+            }))
+        }
+        @for (group, records) in &groups { (flush_panel(group, &html! {}, &rows(&at, records))) }
+        @if found.len() >= limit::PAGE_ITEMS_MAX {
+            p.hint { "These are the first " (found.len()) "; the API has all of them." }
+        }
+    };
+    Ok(Page::new(Section::Events, "Event types", body).show_in(&at))
+}
+
+/// A customer sees what is not behind a flag.
+fn sight(at: &InApp) -> Sight<'_> {
+    if at.view.in_portal() {
+        Sight::Flags(&at.view.session.caller.feature_flags)
+    } else {
+        Sight::All
+    }
+}
+
+fn rows(at: &InApp, records: &[&EventTypeRecord]) -> Markup {
+    let columns = [
+        column("Event type"),
+        column("What happened"),
+        number("Subscribed"),
+    ];
+    let rows: Vec<_> = records
+        .iter()
+        .map(|record| Row {
+            href: Some(at.path(&format!("/events/{}", record.name))),
+            cells: vec![
+                html! {
+                    code { (record.name) }
+                    @if record.settings.deprecated { " " (badge(Tone::Quiet, "Deprecated")) }
+                },
+                html! { (record.settings.description) },
+                html! { (subscribers(at, &record.name).count()) },
+            ],
+        })
+        .collect();
+    table("Event types", &columns, &rows)
+}
+
+fn subscribers<'a>(
+    at: &'a InApp,
+    name: &'a EventType,
+) -> impl Iterator<Item = &'a std::sync::Arc<watchfire_engine::Endpoint>> {
+    at.app.endpoints.iter().filter(move |endpoint| {
+        let settings = &endpoint.stored.endpoint.settings;
+        let types = &settings.subscription.event_types;
+        let asks = |pattern: &String| pattern_matches(pattern, name.as_str());
+        !settings.disabled && (types.is_empty() || types.iter().any(asks))
+    })
+}
+
+/// The event type a path names.
+#[derive(Deserialize)]
+pub(crate) struct EventPath {
+    event_type: String,
+}
+
+async fn found(at: &InApp, path: &EventPath) -> Result<EventTypeRecord, Failure> {
+    let name: EventType = path.event_type.parse().map_err(|_| Failure::NotFound)?;
+    Ok(event_types::find(at.engine(), at.org(), sight(at), &name).await?)
+}
+
+pub(crate) async fn page(at: InApp, Path(path): Path<EventPath>) -> Answer {
+    let record = found(&at, &path).await?;
+    let sample = sample(&at, &record);
+    Ok(shown(&at, &record, &sample, None))
+}
+
+/// The newest schema and its version.
+fn schema(record: &EventTypeRecord) -> Option<(&String, &serde_json::Value)> {
+    let schemas = record.settings.schemas.as_ref()?.as_object()?;
+    schemas
+        .iter()
+        .max_by_key(|(version, _)| version.parse::<u32>().unwrap_or(0))
+}
+
+fn sample(at: &InApp, record: &EventTypeRecord) -> String {
+    if let Some(listed) = at.app.contract.event_type(record.name.as_str()) {
+        return code::pretty(listed.sample.as_bytes());
+    }
+    let example = schema(record).and_then(|(_, schema)| schema.get("examples")?.get(0));
+    let example = example.map(serde_json::to_string_pretty);
+    example
+        .and_then(Result::ok)
+        .unwrap_or_else(|| "{\n  \n}".to_owned())
+}
+
+fn shown(
+    at: &InApp,
+    record: &EventTypeRecord,
+    sample: &str,
+    fault: Option<&str>,
+) -> axum::response::Response {
+    let action = at.path(&format!("/events/{}/try", record.name));
+    let may = at.view.may(Scope::EventsWrite);
+    let body = html! {
+        div.grid {
+            div.stack.wide {
+                (panel("Try it", &html! {}, &html! {
+                    @if let Some(fault) = fault { (block::callout(Tone::Bad, "It was not accepted", &html! { p { (fault) } })) }
+                    p.muted { "A sample, to be changed as you like. It goes to every endpoint that asks for this event type, like any other event." }
+                    form.form method="post" action=(action) {
+                        (csrf(&at.view))
+                        label.field {
+                            span { "Payload" }
+                            textarea.input.code-face name="payload" rows="14" spellcheck="false" { (sample) }
+                        }
+                        @if may { (control::submit(Weight::Primary, Some(Icon::Bolt), "Send it")) }
+                    }
+                }))
+                @if let Some((version, schema)) = schema(record) {
+                    (panel(&format!("Schema, version {version}"), &html! {}, &code::block("JSON Schema", &short_schema(schema))))
+                }
+            }
+            div.stack.wide {
+                (panel("About", &html! {}, &facts(&[
+                    ("Event type", code::id(record.name.as_str())),
+                    ("Description", html! { (record.settings.description) }),
+                    ("Group", html! { (record.settings.group_name.as_deref().unwrap_or("–")) }),
+                    ("From", html! { (record.settings.contract.as_deref().map_or("made here", |name| name)) }),
+                ])))
+                (panel("Who gets it", &html! {}, &who(at, &record.name)))
+            }
+        }
+    };
+    Page::new(Section::Events, record.name.as_str(), body)
+        .crumb("Event types", &at.path("/events"))
+        .show_in(at)
+}
+
+fn short_schema(schema: &serde_json::Value) -> String {
+    let mut text = serde_json::to_string_pretty(schema).unwrap_or_default();
+    let most = limit::PAYLOAD_SHOWN_BYTES;
+    if text.len() > most {
+        let end = text.floor_char_boundary(most);
+        text.truncate(end);
+        text.push_str("\n… (the API answers all of it)");
+    }
+    text
+}
+
+fn who(at: &InApp, name: &EventType) -> Markup {
+    let who: Vec<_> = subscribers(at, name).collect();
+    html! {
+        @if who.is_empty() { p.muted { "No endpoint asks for it." } } @else {
+            ul.reasons {
+                @for endpoint in who.iter().take(limit::DASHBOARD_PAGE_ITEMS) {
+                    li { (endpoint_name(at, endpoint.stored.endpoint.identity.id)) }
+                }
+            }
+        }
+    }
+}
+
+/// Sends the sample as an event of its own.
+pub(crate) async fn attempt(at: InApp, Path(path): Path<EventPath>, Form(fields): Form) -> Answer {
+    let record = found(&at, &path).await?;
+    let payload = fields.get("payload").unwrap_or_default().trim().to_owned();
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(&payload) {
+        let fault = format!("The payload is no JSON: {error}.");
+        return Ok(shown(&at, &record, &payload, Some(&fault)));
+    }
+    let input = MessageInput::new(record.name.clone(), Bytes::from(payload.clone()));
+    match messages::create(at.engine(), &at.app, input, None).await {
+        Ok(message) => {
+            let done = encoded("The event was accepted. Its way to each endpoint stands below.");
+            let page = at.path(&format!("/messages/{}?done={done}", message.id));
+            Ok(Redirect::to(&page).into_response())
+        }
+        Err(error @ (Error::Invalid(_) | Error::TooLarge)) => {
+            Ok(shown(&at, &record, &payload, Some(&explain(&error))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
