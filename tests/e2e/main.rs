@@ -19,6 +19,7 @@ mod mail;
 mod memory;
 mod metrics;
 mod own_faults;
+mod pages;
 mod refusals;
 mod sdks;
 mod signatures;

@@ -160,7 +160,7 @@
   }
 
   // A link that signs in carries its code in the fragment, which no server logs.
-  for (const form of all("form[data-fragment]")) {
+  const enter = () => { for (const form of all("form[data-fragment]")) {
     const fragment = new URLSearchParams(location.hash.slice(1));
     for (const [name, value] of fragment) {
       const field = form.elements[name === "token" || name === "key" ? form.dataset.fragment : name];
@@ -170,7 +170,9 @@
       history.replaceState(null, "", location.pathname + location.search);
       form.requestSubmit();
     }
-  }
+  } };
+  addEventListener("hashchange", enter);
+  enter();
 
   prepare(document);
   tick();

@@ -38,6 +38,7 @@ pub(crate) struct View {
     /// Path and query as the browser asked for them.
     pub(crate) address: String,
     pub(crate) look: Look,
+    server: String,
 }
 
 /// Whoever may see all of an organization.
@@ -65,6 +66,11 @@ impl View {
     /// Whether this is a customer's portal.
     pub(crate) fn in_portal(&self) -> bool {
         matches!(self.session.place, Place::Portal(_))
+    }
+
+    /// Where programs reach this server.
+    pub(crate) fn server(&self) -> String {
+        self.server.clone()
     }
 
     /// Where an application's pages begin for this person.
@@ -134,8 +140,19 @@ impl FromRequestParts<DashboardState> for View {
             now: state.now(),
             address,
             look,
+            server: server(parts, state),
         })
     }
+}
+
+/// The configured address, else the one the browser used.
+fn server(parts: &Parts, state: &DashboardState) -> String {
+    let host = parts.headers.get(header::HOST);
+    let host = host
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost");
+    let asked = || format!("http://{host}");
+    state.public_url().map_or_else(asked, ToOwned::to_owned)
 }
 
 /// Only pages are worth going back to after a sign-in.

@@ -17,6 +17,13 @@ const HASH_DIGITS: usize = 12;
 /// The name in the address changes with the content, so nobody has to ask again.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
+const STYLE: &str = concat!(
+    include_str!("../assets/base.css"),
+    include_str!("../assets/layout.css"),
+    include_str!("../assets/components.css"),
+    include_str!("../assets/history.css"),
+);
+
 /// An embedded file.
 #[derive(Clone, Debug)]
 pub(crate) struct Asset {
@@ -33,50 +40,53 @@ pub(crate) struct Assets {
     pub(crate) style: Asset,
     pub(crate) script: Asset,
     pub(crate) icon: Asset,
+    face: Asset,
 }
 
 impl Assets {
     pub(crate) fn embedded() -> Self {
+        let face = Asset::new(
+            ("inter", "woff2"),
+            "font/woff2",
+            Bytes::from_static(include_bytes!("../assets/inter.woff2")),
+        );
+        // The one address within the stylesheet.
+        let style = STYLE.replace("url(inter.woff2)", &format!("url({})", face.path));
         Self {
             style: Asset::new(
                 ("watchfire", "css"),
                 "text/css; charset=utf-8",
-                concat!(
-                    include_str!("../assets/base.css"),
-                    include_str!("../assets/layout.css"),
-                    include_str!("../assets/components.css"),
-                    include_str!("../assets/history.css"),
-                )
-                .as_bytes(),
+                Bytes::from(style),
             ),
             script: Asset::new(
                 ("watchfire", "js"),
                 "text/javascript; charset=utf-8",
-                include_bytes!("../assets/watchfire.js"),
+                Bytes::from_static(include_bytes!("../assets/watchfire.js")),
             ),
             icon: Asset::new(
                 ("icon", "svg"),
                 "image/svg+xml",
-                include_bytes!("../assets/icon.svg"),
+                Bytes::from_static(include_bytes!("../assets/icon.svg")),
             ),
+            face,
         }
     }
 
-    fn all(&self) -> [&Asset; 3] {
-        [&self.style, &self.script, &self.icon]
+    fn all(&self) -> [&Asset; 4] {
+        [&self.style, &self.script, &self.icon, &self.face]
     }
 }
 
 impl Asset {
-    fn new((name, extension): (&str, &str), kind: &'static str, content: &'static [u8]) -> Self {
-        let mut hash = BASE64.encode(digest(&SHA256, content));
+    fn new((name, extension): (&str, &str), kind: &'static str, content: Bytes) -> Self {
+        let mut hash = BASE64.encode(digest(&SHA256, &content));
         hash.truncate(HASH_DIGITS);
         let tag = HeaderValue::try_from(format!("\"{hash}\"")).expect("base64 is visible ASCII");
         Self {
             path: format!("/assets/{name}-{hash}.{extension}"),
             tag,
             kind: HeaderValue::from_static(kind),
-            content: Bytes::from_static(content),
+            content,
         }
     }
 

@@ -11,8 +11,8 @@ use watchfire_domain::scope::Scope;
 use crate::access::Needs;
 use crate::failure::Failure;
 use crate::screens::{
-    applications, audit, components, deliveries, delivery, endpoints, events, message, notices,
-    overview, portal, record, replay, sign_in, system,
+    applications, audit, components, deliveries, delivery, endpoints, events, keys, message,
+    notices, overview, portal, record, replay, sign_in, start, system,
 };
 use crate::state::DashboardState;
 use crate::{assets, live, session, shield};
@@ -97,6 +97,14 @@ fn operator(routes: Routes) -> Routes {
     routes
         .page("/", Scope::EndpointsRead, overview::page)
         .page("/live", Scope::EndpointsRead, live::all)
+        .page("/start", Scope::Admin, start::page)
+        .form("/start/app", Scope::Admin, start::create_application)
+        .form("/start/endpoint", Scope::Admin, start::create_endpoint)
+        .form("/start/event", Scope::Admin, start::send)
+        .page("/keys", Scope::Admin, keys::list)
+        .page("/keys/new", Scope::Admin, keys::new)
+        .form("/keys/new", Scope::Admin, keys::create)
+        .form("/keys/{id}/revoke", Scope::Admin, keys::revoke)
         .page("/components", Scope::EndpointsRead, components::page)
         .page("/notices", Scope::EndpointsRead, notices::page)
         .form(
@@ -113,12 +121,11 @@ fn operator(routes: Routes) -> Routes {
 
 /// What is about one application: behind `/dashboard/apps/{app_id}` and `/portal/{app_id}`.
 fn in_app(routes: Routes) -> Routes {
-    routes
+    endpoints::routes(routes)
         .page("/live", Scope::EndpointsRead, live::of_application)
         .page("/edit", Scope::Admin, applications::edit)
         .form("/edit", Scope::Admin, applications::save)
         .form("/delete", Scope::Admin, applications::delete)
-        .page("/endpoints", Scope::EndpointsRead, endpoints::list::page)
         .join(history)
 }
 

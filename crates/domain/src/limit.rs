@@ -290,6 +290,10 @@ limits! {
     MAIL_REPLY_LINES_MAX: Count = 100;
     /// A link that signs in to the dashboard once.
     SIGN_IN_TICKET_LIFE: Time = hours(1);
+    /// Requests the built-in receiver remembers, of all applications together.
+    ECHO_REQUESTS_MAX: Count = 50;
+    /// Part of a request's body the built-in receiver remembers.
+    ECHO_BODY_BYTES_MAX: Bytes = 64 * 1024;
     /// A session of the dashboard or the portal, however busy.
     SESSION_LIFE: Time = hours(12);
     /// A session nobody uses.

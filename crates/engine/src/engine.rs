@@ -21,6 +21,7 @@ use crate::accept::{self, AcceptError, Accepted, NewEvent, Validation};
 use crate::catalog::Snapshot;
 use crate::cluster::Company;
 use crate::dispatch::Bounds;
+use crate::echo::Received;
 use crate::event::Event;
 use crate::inner::Inner;
 use crate::keyring::Keyring;
@@ -169,6 +170,15 @@ impl Engine {
     /// What happens from now on; a slow watcher misses events and is told so.
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.inner.watch()
+    }
+
+    /// What the built-in receiver got last at a URL that begins like this, the newest first.
+    pub fn echoed(&self, url: &str) -> Vec<Received> {
+        let echoed = self.inner.echoed.lock();
+        let there = echoed
+            .iter()
+            .filter(|received| received.url.starts_with(url));
+        there.cloned().collect()
     }
 
     /// The normalized form of an endpoint's URL, or why it is refused.

@@ -1,5 +1,6 @@
 //! What the engine's loops share, and the few steps that more than one of them takes.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,6 +25,7 @@ use crate::accept;
 use crate::catalog::Catalog;
 use crate::cluster::Station;
 use crate::dispatch::{Dispatcher, FreshMarks, Job, LaneGate, Pace, Pushed, Terms};
+use crate::echo::{Echo, Received};
 use crate::endpoint::Endpoint;
 use crate::engine::{Config, Parts};
 use crate::event::Event;
@@ -46,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) transport: Arc<dyn Transport>,
+    /// What the built-in receiver got last.
+    pub(crate) echoed: Arc<Mutex<VecDeque<Received>>>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -98,11 +102,13 @@ impl Inner {
         accepting: mpsc::Sender<accept::Waiting>,
         entries: mpsc::UnboundedSender<(Epoch, Entry)>,
     ) -> Self {
+        let echo = Echo::around(parts.transport.clone(), parts.clock.clone());
         Self {
             catalog: Catalog::new(&parts, &config),
             keyring: Keyring::new(Arc::clone(&parts.store)),
             store: parts.store,
-            transport: parts.transport,
+            echoed: echo.received(),
+            transport: Arc::new(echo),
             policy: parts.policy,
             clock: parts.clock,
             entropy: parts.entropy,

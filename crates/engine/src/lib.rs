@@ -18,6 +18,7 @@
 //! - `cluster` is about the other nodes: who is alive, who sends to which endpoints, and what
 //!   happens when one is lost.
 //! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
+//! - `echo` is a receiver that is built in, for a first event.
 //! - `identity` turns credentials into callers, for the API and the dashboard alike.
 //! - `jobs` carries out background tasks: recover, replay, cancel.
 //! - `service` is what the API and the dashboard call.
@@ -34,6 +35,7 @@ mod apply;
 mod catalog;
 mod cluster;
 mod dispatch;
+pub mod echo;
 mod endpoint;
 mod engine;
 mod event;

@@ -1,52 +1,260 @@
 //! The start: how things are, and what needs a person.
 
-use maud::html;
-use watchfire_engine::service::applications;
-use watchfire_store::{Order, Range};
+use std::time::Duration;
 
-use crate::access::Operator;
-use crate::failure::Answer;
-use crate::ui::block::{Figure, figures, grouped};
+use maud::{Markup, html};
+use watchfire_domain::id::OrganizationId;
+use watchfire_engine::service::activity::{self, Chart, Owing};
+use watchfire_engine::service::{applications, notices};
+use watchfire_store::{ApplicationRef, InboxLine, Order, Owner, Range, Reading, Step};
+
+use crate::access::{Operator, View};
+use crate::failure::{Answer, Failure};
+use crate::params::Fields;
+use crate::ui::block::{Figure, figures, flush_panel, grouped, panel, share};
+use crate::ui::chart::{self, Bar};
 use crate::ui::control::{self, Weight};
-use crate::ui::{Icon, Page, Section, block};
+use crate::ui::status::Tone;
+use crate::ui::table::{Row, column, number, table};
+use crate::ui::{Icon, Page, Section, block, time};
 
-pub(crate) async fn page(operator: Operator) -> Answer {
+/// Lines of the inbox that are shown.
+const NEEDS: usize = 8;
+
+/// A span to look at: its name, the word for it, its length and the width of a bar.
+struct Span {
+    name: &'static str,
+    word: &'static str,
+    length: Duration,
+    step: Step,
+}
+
+const SPANS: [Span; 3] = [
+    Span {
+        name: "day",
+        word: "24 hours",
+        length: Duration::from_hours(24),
+        step: Step::Hour,
+    },
+    Span {
+        name: "hour",
+        word: "Hour",
+        length: Duration::from_hours(1),
+        step: Step::Minute,
+    },
+    Span {
+        name: "week",
+        word: "7 days",
+        length: Duration::from_hours(7 * 24),
+        step: Step::Hour,
+    },
+];
+
+pub(crate) async fn page(operator: Operator, query: Fields) -> Answer {
     let Operator { view, org } = &operator;
     let first = Range::from_start(Order::Descending, 1);
-    let any = applications::list(view.engine(), org, first).await?;
-    let metrics = view.engine().metrics();
-    let (in_flight, queued) = view.engine().in_memory();
-    let figure = |name, value: u64| Figure {
-        name,
-        value: grouped(value),
-        more: html! { "since the start" },
-        href: None,
-        tone: None,
-    };
+    if applications::list(view.engine(), org, first)
+        .await?
+        .is_empty()
+    {
+        return Ok(welcome(view));
+    }
+    let asked = SPANS.iter().find(|span| span.name == query.text("span"));
+    let span = asked.unwrap_or(&SPANS[0]);
+    let owner = Owner::Organization(org.clone());
+    let until = view.now;
+    let chart = activity::chart(
+        view.engine(),
+        &owner,
+        (until - span.length, until),
+        span.step,
+    )
+    .await?;
+    let owing = activity::owing(view.engine(), &owner).await?;
+    let range = Range::from_start(Order::Descending, NEEDS);
+    let mut needs = Vec::new();
+    for line in notices::inbox(view.engine(), org, Reading::Unread, range).await? {
+        needs.push(Need::about(view, org, line).await?);
+    }
     let body = html! {
-        @if any.is_empty() {
-            (block::empty(Icon::Bolt, "Welcome to Watchfire", &html! {
-                p { "Create an application, add an endpoint, and send it a test event." }
-                (control::link(Weight::Primary, Some(Icon::Plus), "New application", "/dashboard/apps/new"))
-            }))
-        }
-        div #figures data-live {
-            (figures(&[
-                figure("Accepted", metrics.accepted.get()),
-                figure("Delivered", metrics.delivered()),
-                figure("Failed", metrics.failed()),
-                figure("Retried", metrics.retried.get()),
-                Figure {
-                    name: "In memory",
-                    value: grouped(u64::try_from(queued).unwrap_or(u64::MAX)),
-                    more: html! { (in_flight) " in flight" },
-                    href: None,
-                    tone: None,
-                },
-            ]))
+        div #figures data-live { (numbers(view, &chart, &owing)) }
+        div #activity data-live { (activity_panel(span, &chart)) }
+        div.grid {
+            div #needs data-live { (needs_a_person(view, &needs)) }
+            div #latency data-live { (latency(view, &chart)) }
         }
     };
     Ok(Page::new(Section::Overview, "Overview", body)
+        .actions(spans(span))
         .live("/dashboard/live")
         .show(view))
+}
+
+fn welcome(view: &View) -> axum::response::Response {
+    let body = block::empty(
+        Icon::Bolt,
+        "Welcome to Watchfire",
+        &html! {
+            p { "See an event go all the way in three steps: signed, delivered, received. It takes a minute." }
+            (control::link(Weight::Primary, Some(Icon::ArrowRight), "Start", "/dashboard/start"))
+        },
+    );
+    Page::new(Section::Overview, "Overview", body).show(view)
+}
+
+fn spans(chosen: &Span) -> Markup {
+    html! {
+        nav.switch aria-label="Span" {
+            @for span in &SPANS {
+                @let here = span.name == chosen.name;
+                a href={ "/dashboard?span=" (span.name) } aria-current=[here.then_some("true")] { (span.word) }
+            }
+        }
+    }
+}
+
+fn numbers(view: &View, chart: &Chart, owing: &Owing) -> Markup {
+    let total = &chart.total;
+    let failed = total.exhausted + total.skipped;
+    let settled = total.delivered + failed;
+    let figure = |name, value: u64, tone| Figure {
+        name,
+        value: grouped(value),
+        more: html! {},
+        href: None,
+        tone,
+    };
+    figures(&[
+        figure("Accepted", total.accepted, None),
+        figure("Delivered", total.delivered, None),
+        figure("Failed", failed, (failed > 0).then_some(Tone::Bad)),
+        Figure {
+            name: "Success",
+            value: share(total.delivered, settled),
+            more: html! { "of what is settled" },
+            href: None,
+            tone: None,
+        },
+        Figure {
+            name: "Waiting now",
+            value: grouped(owing.now.deliveries),
+            more: html! {
+                @match owing.oldest {
+                    Some(oldest) => { "oldest from " (time::relative(oldest.accepted_at, view.now)) }
+                    None => { "nothing is owed" }
+                }
+            },
+            href: None,
+            tone: (owing.now.deliveries > 0).then_some(Tone::Warn),
+        },
+    ])
+}
+
+fn activity_panel(span: &Span, chart: &Chart) -> Markup {
+    let label = |at| match span.step {
+        Step::Minute => time::clock(at),
+        Step::Hour => time::hour(at),
+    };
+    let bars: Vec<_> = chart
+        .points
+        .iter()
+        .map(|point| Bar {
+            label: label(point.begins_at),
+            parts: vec![
+                point.counts.delivered,
+                point.counts.exhausted + point.counts.skipped,
+            ],
+            href: None,
+        })
+        .collect();
+    let series = [("Delivered", "good"), ("Failed", "bad")];
+    panel(
+        "Deliveries",
+        &html! {},
+        &chart::bars("Deliveries", &series, &bars),
+    )
+}
+
+fn latency(view: &View, chart: &Chart) -> Markup {
+    let lag = &chart.total.lag;
+    let quantile = |share: f64| {
+        html! {
+            span.number { (lag.quantile(share).map_or_else(|| "–".to_owned(), time::took)) }
+        }
+    };
+    let (in_flight, queued) = view.engine().in_memory();
+    let metrics = view.engine().metrics();
+    panel(
+        "From accepted to delivered",
+        &html! {},
+        &html! {
+            (block::facts(&[
+                ("Half within", quantile(0.5)),
+                ("95 % within", quantile(0.95)),
+                ("99 % within", quantile(0.99)),
+                ("In flight now", html! { span.number { (in_flight) } }),
+                ("Queued in memory", html! { span.number { (queued) } }),
+                ("Retried since the start", html! { span.number { (grouped(metrics.retried.get())) } }),
+            ]))
+        },
+    )
+}
+
+/// A line of the inbox, with the names of what it is about.
+struct Need {
+    line: InboxLine,
+    application: String,
+    address: String,
+}
+
+impl Need {
+    async fn about(view: &View, org: &OrganizationId, line: InboxLine) -> Result<Self, Failure> {
+        let reference = ApplicationRef::Id(line.application);
+        // What was deleted since has no name any more.
+        let app = view.engine().application(org, &reference).await?;
+        let endpoints = app.iter().flat_map(|app| &app.endpoints);
+        let endpoint = endpoints
+            .map(|endpoint| &endpoint.stored.endpoint)
+            .find(|endpoint| endpoint.identity.id == line.endpoint_id);
+        let address = endpoint.map(|endpoint| endpoint.settings.url.clone());
+        Ok(Self {
+            application: app.map_or_else(String::new, |app| {
+                app.stored.application.settings.name.clone()
+            }),
+            address: address.unwrap_or_else(|| line.endpoint_id.to_string()),
+            line,
+        })
+    }
+}
+
+fn needs_a_person(view: &View, needs: &[Need]) -> Markup {
+    let columns = [column("What"), number("Times"), column("Last")];
+    let rows: Vec<_> = needs
+        .iter()
+        .map(|need| Row {
+            href: Some(format!(
+                "/dashboard/apps/{}/endpoints/{}",
+                need.line.application, need.line.endpoint_id
+            )),
+            cells: vec![
+                html! {
+                    strong.clip { (need.address) }
+                    span.hint { (need.application) ": " (need.line.kind.description()) }
+                },
+                html! { (grouped(need.line.count)) },
+                time::relative(need.line.last_at, view.now),
+            ],
+        })
+        .collect();
+    flush_panel(
+        "Needs a person",
+        &html! {},
+        &html! {
+            @if rows.is_empty() {
+                (block::empty(Icon::Check, "All is well", &html! {
+                    p { "Nothing has happened that somebody should look at." }
+                }))
+            } @else { (table("What needs a person", &columns, &rows)) }
+        },
+    )
 }

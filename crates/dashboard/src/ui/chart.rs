@@ -29,6 +29,12 @@ pub(crate) fn bars(title: &str, series: &[Series], bars: &[Bar]) -> Markup {
     let total = |bar: &Bar| bar.parts.iter().sum::<u64>();
     let highest = bars.iter().map(total).max().unwrap_or(0);
     let top = round_up(highest);
+    // What holds links is not one picture.
+    let role = if bars.iter().any(|bar| bar.href.is_some()) {
+        "group"
+    } else {
+        "img"
+    };
     html! {
         figure.chart {
             figcaption.chart-legend {
@@ -44,12 +50,12 @@ pub(crate) fn bars(title: &str, series: &[Series], bars: &[Bar]) -> Markup {
                     span { "0" }
                 }
                 svg.chart-bars viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none"
-                    role="img" aria-label={ (title) ": " (in_words(series, bars)) } {
+                    role=(role) aria-label={ (title) ": " (in_words(series, bars)) } {
                     (grid())
                     @for (place, bar) in bars.iter().enumerate() {
                         @match &bar.href {
                             Some(href) => {
-                                a href=(href) tabindex="-1" { (stack(place, bars.len(), top, series, bar)) }
+                                a href=(href) aria-label={ (bar.label) ": " (summary(series, bar)) } { (stack(place, bars.len(), top, series, bar)) }
                             }
                             None => { (stack(place, bars.len(), top, series, bar)) }
                         }

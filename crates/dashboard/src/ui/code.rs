@@ -44,6 +44,20 @@ pub(crate) fn tabs(name: &str, texts: &[(&str, String)]) -> Markup {
     }
 }
 
+/// A request as it goes over the wire; a value is absent where it is a secret.
+pub(crate) fn request(
+    (method, url): (&str, &str),
+    headers: &[(String, Option<String>)],
+    body: &[u8],
+) -> String {
+    let lines = headers.iter().map(|(name, value)| {
+        let value = value.as_deref().unwrap_or("••••••••");
+        format!("{name}: {value}\n")
+    });
+    let lines: String = lines.collect();
+    format!("{method} {url}\n{lines}\n{}", pretty(body))
+}
+
 /// JSON with a line a member; any other text as it is.
 pub(crate) fn pretty(bytes: &[u8]) -> String {
     match serde_json::from_slice::<serde_json::Value>(bytes) {

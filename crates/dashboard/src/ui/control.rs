@@ -128,6 +128,8 @@ pub(crate) struct Text<'a> {
     /// `text` if empty.
     pub(crate) kind: &'a str,
     pub(crate) required: bool,
+    /// Needed only together with something else: the browser does not insist, the service does.
+    pub(crate) needed: bool,
     /// Lines; more than one makes it an area.
     pub(crate) lines: usize,
     /// Where the script asks what is to be said about the text while it is typed.
@@ -155,7 +157,7 @@ pub(crate) fn text(draft: &Draft, field: Text<'_>) -> Markup {
         div.field {
             label for=(field.name) {
                 (field.label)
-                @if !field.required { " " span.muted { "(optional)" } }
+                @if !field.required && !field.needed { " " span.muted { "(optional)" } }
             }
             @if field.lines > 1 {
                 textarea class=(class) id=(field.name) name=(field.name) rows=(field.lines)

@@ -25,6 +25,14 @@ impl Draft {
         }
     }
 
+    /// A form as it was typed, with nothing wrong so far.
+    pub(crate) fn typed(fields: Fields) -> Self {
+        Self {
+            fields,
+            ..Self::default()
+        }
+    }
+
     /// A form that was refused: shown again with what is wrong.
     ///
     /// # Errors

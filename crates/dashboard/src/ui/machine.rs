@@ -38,7 +38,7 @@ struct Way {
     at: (u32, u32),
 }
 
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
     Way {
         from: State::Active,
         to: State::Suspended,
@@ -68,11 +68,18 @@ const WAYS: [Way; 5] = [
         at: (364, 94),
     },
     Way {
+        from: State::Active,
+        to: State::Disabled,
+        path: "M50 64V152H244",
+        word: "refused for good",
+        at: (196, 166),
+    },
+    Way {
         from: State::Disabled,
         to: State::Active,
-        path: "M250 142H90V70",
+        path: "M250 132H90V70",
         word: "a person",
-        at: (130, 134),
+        at: (130, 124),
     },
 ];
 

@@ -17,6 +17,7 @@ use crate::state::DashboardState;
 pub(crate) enum Section {
     Overview,
     Applications,
+    Keys,
     Components,
     Endpoints,
     Deliveries,
@@ -73,6 +74,13 @@ const OPERATOR: &[Entry] = &[
         icon: Icon::Server,
         text: "System",
         path: "/system",
+        needs: Scope::Admin,
+    },
+    Entry {
+        section: Section::Keys,
+        icon: Icon::Key,
+        text: "API keys",
+        path: "/keys",
         needs: Scope::Admin,
     },
 ];

@@ -2,6 +2,7 @@
 
 mod input;
 mod listing;
+mod preview;
 mod secrets;
 
 use watchfire_contracts::manifest::PingOn;
@@ -16,6 +17,7 @@ use watchfire_store::{AppKey, Change, Endpoint, EndpointRef, Range, StoredEndpoi
 
 pub use self::input::{EndpointInput, EndpointPatch, Extras};
 pub use self::listing::{Condition, EndpointQuery, ListedEndpoint, Sort, search};
+pub use self::preview::{Preview, preview};
 pub use self::secrets::{
     Rotation, headers, patch_headers, put_headers, rotate, secret, secret_after_rotation,
 };

@@ -299,6 +299,17 @@ async fn example_of(
     Ok(MessageInput::new(event_type, example.to_string().into()))
 }
 
+/// An example payload of an event type.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if there is none.
+pub async fn sample(engine: &Engine, app: &Snapshot, event_type: &EventType) -> Result<Bytes> {
+    Ok(example_of(engine, app, event_type.clone(), 0)
+        .await?
+        .payload)
+}
+
 /// The examples of the newest schema.
 fn examples_in(schemas: &serde_json::Value) -> Option<&serde_json::Value> {
     let by_version = |(version, _): &(&String, _)| version.parse::<u32>().unwrap_or(0);

@@ -1,57 +1,81 @@
 //! All endpoints of an application: search, filters, order.
-//!
-//! An application has at most [`limit::ENDPOINTS_PER_APPLICATION_MAX`] endpoints, and the engine
-//! holds them in memory; so they are filtered and sorted here, and no query is asked.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use maud::{Markup, html};
-use watchfire_domain::health::State;
-use watchfire_domain::limit;
+use watchfire_domain::id::EndpointId;
 use watchfire_domain::scope::Scope;
-use watchfire_engine::Endpoint;
+use watchfire_engine::service::activity;
+use watchfire_engine::service::endpoints::{self, Condition, EndpointQuery, ListedEndpoint, Sort};
+use watchfire_store::{EndpointHour, EndpointKey, Step};
 
+use super::{path_of, short};
 use crate::access::InApp;
 use crate::failure::Answer;
-use crate::paging::PageOf;
+use crate::paging::Paging;
 use crate::params::Fields;
+use crate::ui::block::share;
+use crate::ui::chart::{Cell, strip};
 use crate::ui::control::{self, Weight};
-use crate::ui::table::{Row, column, pager, table};
+use crate::ui::table::{Row, column, number, pager, table};
 use crate::ui::{Icon, Page, Section, block, status, time};
 
-/// States to filter by, and their words.
-const STATES: [(&str, &str); 6] = [
-    ("", "Any state"),
+/// Conditions to filter by, and their words.
+const STATES: [(&str, &str); 7] = [
+    ("", "Any health"),
     ("active", "Active"),
     ("failing", "Failing"),
     ("suspended", "Suspended"),
     ("probation", "On probation"),
     ("disabled", "Disabled"),
+    ("off", "Switched off"),
 ];
-
-const ORDERS: [(&str, &str); 3] = [
+/// Orders to choose from, and their words.
+const SORTS: [(&str, &str); 3] = [
     ("", "Newest first"),
-    ("url", "By address"),
-    ("state", "Worst first"),
+    ("failing", "Worst first"),
+    ("lastDelivery", "Last delivery first"),
 ];
+/// What a strip shows.
+const STRIP: Duration = Duration::from_hours(24);
 
 pub(crate) async fn page(at: InApp, query: Fields) -> Answer {
-    let found = found(&at, &query);
-    let count = found.len();
-    let page = cut(found, &query);
+    let paging = Paging::<EndpointId>::of(&query);
+    let wanted = EndpointQuery {
+        state: Condition::named(query.text("state")),
+        search: query.filled("q").map(ToOwned::to_owned),
+        sort: Sort::ALL
+            .into_iter()
+            .find(|sort| sort.name() == query.text("sort"))
+            .unwrap_or_default(),
+        ..EndpointQuery::default()
+    };
+    let found = endpoints::search(at.engine(), &at.app, &wanted, paging.range()).await?;
+    let page = paging.cut(found, &query, |listed: &ListedEndpoint| id_of(listed));
+    let keys: Vec<EndpointKey> = page
+        .items
+        .iter()
+        .map(|listed| listed.endpoint.stored.key)
+        .collect();
+    let span = (at.view.now - STRIP, at.view.now);
+    let hours = activity::by_endpoint(at.engine(), &at.app, keys, span).await?;
     let rows: Vec<_> = page
         .items
         .iter()
-        .map(|endpoint| row(&at, endpoint))
+        .map(|listed| row(&at, listed, &hours))
         .collect();
     let columns = [
         column("Endpoint"),
         column("Health"),
-        column("Events"),
-        column("Created"),
+        column("Last 24 hours"),
+        number("Success"),
+        number("Waiting"),
+        column("Last attempt"),
     ];
     let body = html! {
-        @if at.app.endpoints.is_empty() { (nothing_yet()) } @else {
+        (done(query.text("done")))
+        @if at.app.endpoints.is_empty() { (nothing_yet(&at)) } @else {
             (filters(&query))
             div.stack #endpoints data-live {
                 @if rows.is_empty() { (no_match(&at)) } @else {
@@ -61,99 +85,52 @@ pub(crate) async fn page(at: InApp, query: Fields) -> Answer {
             }
         }
     };
-    let name = &at.app.stored.application.settings.name;
-    let counted = html! { span.muted.number { (count) } };
+    Ok(frame(&at, body).show_in(&at))
+}
+
+fn frame(at: &InApp, body: Markup) -> Page<'static> {
+    let count = html! { span.muted.number { (at.app.endpoints.len()) } };
     let mut shown = Page::new(Section::Endpoints, "Endpoints", body)
         .live(&at.path("/live"))
-        .beside(counted);
+        .beside(count);
     if !at.view.in_portal() {
+        let name = &at.app.stored.application.settings.name;
         shown = shown
             .crumb("Applications", "/dashboard/apps")
             .crumb(name, &at.path("/endpoints"));
     }
-    if at.view.may(Scope::Admin) {
-        let edit = control::link(
-            Weight::Plain,
-            Some(Icon::Gear),
-            "Settings",
-            &at.path("/edit"),
-        );
-        shown = shown.actions(edit);
-    }
-    Ok(shown.show_in(&at))
-}
-
-/// The endpoints that are asked for, in the order asked for.
-fn found(at: &InApp, query: &Fields) -> Vec<Arc<Endpoint>> {
-    let wanted = query.text("q").to_lowercase();
-    let states: Vec<_> = query.all("state").collect();
-    let matches = |endpoint: &&Arc<Endpoint>| {
-        let settings = &endpoint.stored.endpoint.settings;
-        let texts = [&settings.url, &settings.description];
-        let named = texts
-            .iter()
-            .any(|text| text.to_lowercase().contains(&wanted));
-        let id = endpoint.stored.endpoint.identity.id.to_string();
-        let state = state_of(endpoint);
-        (named || id.to_lowercase() == wanted) && (states.is_empty() || states.contains(&state))
+    let actions = html! {
+        @if at.view.may(Scope::Admin) && !at.view.in_portal() {
+            (control::link(Weight::Plain, Some(Icon::Gear), "Settings", &at.path("/edit")))
+        }
+        @if at.view.may(Scope::EndpointsWrite) {
+            (control::link(Weight::Primary, Some(Icon::Plus), "New endpoint", &at.path("/endpoints/new")))
+        }
     };
-    let mut found: Vec<_> = at.app.endpoints.iter().filter(matches).cloned().collect();
-    match query.text("order") {
-        "url" => found.sort_by(|a, b| url(a).cmp(url(b))),
-        "state" => found.sort_by_key(|endpoint| severity(endpoint)),
-        _ => found.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.stored.endpoint.identity.id)),
-    }
-    found
+    shown.actions(actions)
 }
 
-fn url(endpoint: &Endpoint) -> &str {
-    &endpoint.stored.endpoint.settings.url
+/// What was just done, by its name in the address.
+fn done(name: &str) -> Markup {
+    let text = match name {
+        "created" => "The application was created. Add its first endpoint.",
+        "saved" => "The application was saved.",
+        "deleted" => "The endpoint was deleted.",
+        _ => return html! {},
+    };
+    block::done(text)
 }
 
-/// The name of an endpoint's state in the filter.
-fn state_of(endpoint: &Endpoint) -> &'static str {
-    let health = endpoint.health();
-    if endpoint.stored.endpoint.settings.disabled {
-        return "disabled";
-    }
-    match (health.state(), health.trouble()) {
-        (State::Active, Some(_)) => "failing",
-        (state, _) => state.as_str(),
-    }
-}
-
-fn severity(endpoint: &Endpoint) -> usize {
-    let order = ["disabled", "suspended", "failing", "probation", "active"];
-    let state = state_of(endpoint);
-    order
-        .iter()
-        .position(|known| *known == state)
-        .unwrap_or(order.len())
-}
-
-/// One page of what was found; the query counts pages, since the list is short and in memory.
-fn cut(found: Vec<Arc<Endpoint>>, query: &Fields) -> PageOf<Arc<Endpoint>> {
-    let items = limit::DASHBOARD_PAGE_ITEMS;
-    let pages = found.len().div_ceil(items).max(1);
-    let page = query.text("page").parse().unwrap_or(1).clamp(1, pages);
-    let link = |page: usize| query.with("page", Some(&page.to_string())).query();
-    PageOf {
-        newer: (page > 1).then(|| link(page - 1)),
-        older: (page < pages).then(|| link(page + 1)),
-        items: found
-            .into_iter()
-            .skip((page - 1) * items)
-            .take(items)
-            .collect(),
-    }
+fn id_of(listed: &ListedEndpoint) -> EndpointId {
+    listed.endpoint.stored.endpoint.identity.id
 }
 
 fn filters(query: &Fields) -> Markup {
     html! {
         form.filters method="get" data-apply role="search" {
-            (control::search("q", "Search address, description or id", query.text("q")))
-            label { span.unseen { "State" } (control::select(query.text("state"), "state", &STATES)) }
-            label { span.unseen { "Order" } (control::select(query.text("order"), "order", &ORDERS)) }
+            (control::search("q", "Address, description or id", query.text("q")))
+            label { span.unseen { "Health" } (control::select(query.text("state"), "state", &STATES)) }
+            label { span.unseen { "Order" } (control::select(query.text("sort"), "sort", &SORTS)) }
             (control::submit(Weight::Plain, Some(Icon::Filter), "Apply"))
         }
     }
@@ -170,34 +147,71 @@ fn no_match(at: &InApp) -> Markup {
     )
 }
 
-fn nothing_yet() -> Markup {
+fn nothing_yet(at: &InApp) -> Markup {
     block::empty(
         Icon::Endpoint,
         "No endpoints yet",
-        &html! { p { "An endpoint is an address that events are sent to." } },
+        &html! {
+            p { "An endpoint is an address that events are sent to: signed, retried, and in order." }
+            @if at.view.may(Scope::EndpointsWrite) {
+                (control::link(Weight::Primary, Some(Icon::Plus), "New endpoint", &at.path("/endpoints/new")))
+            }
+        },
     )
 }
 
-fn row(at: &InApp, endpoint: &Endpoint) -> Row {
-    let stored = &endpoint.stored.endpoint;
-    let settings = &stored.settings;
-    let events = &settings.subscription.event_types;
+fn row(
+    at: &InApp,
+    listed: &ListedEndpoint,
+    hours: &BTreeMap<EndpointId, Vec<EndpointHour>>,
+) -> Row {
+    let id = id_of(listed);
+    let stored = &listed.endpoint.stored;
+    let settings = &stored.endpoint.settings;
+    let hours = hours.get(&id).map(Vec::as_slice).unwrap_or_default();
+    let delivered: u64 = hours.iter().map(|hour| hour.delivered).sum();
+    let failed: u64 = hours.iter().map(|hour| hour.failed).sum();
     Row {
-        href: None,
+        href: Some(path_of(at, id, "")),
         cells: vec![
             html! {
-                span.clip { (settings.url) }
+                strong.clip { (short(&settings.url)) }
                 @if !settings.description.is_empty() { span.hint { (settings.description) } }
             },
-            status::health(&endpoint.health(), settings.disabled),
+            status::health(&stored.health, settings.disabled),
+            strip("Last 24 hours", &cells(at, hours)),
+            html! { (share(delivered, delivered + failed)) },
             html! {
-                @match events.as_slice() {
-                    [] => { span.muted { "All" } }
-                    [one] => { code { (one) } }
-                    [first, rest @ ..] => { code { (first) } span.muted { " +" (rest.len()) } }
+                @if listed.standing.owed == 0 { span.muted { "–" } } @else {
+                    (block::grouped(listed.standing.owed))
                 }
             },
-            time::relative(stored.identity.created_at, at.view.now),
+            html! {
+                @match &listed.standing.last_attempt {
+                    Some(attempt) => {
+                        span.row {
+                            (status::outcome(&attempt.outcome))
+                            span.muted { (time::relative(attempt.attempted_at, at.view.now)) }
+                        }
+                    }
+                    None => { span.muted { "none yet" } }
+                }
+            },
         ],
     }
+}
+
+/// A cell for each of the last 24 hours.
+pub(super) fn cells(at: &InApp, hours: &[EndpointHour]) -> Vec<Cell> {
+    let last = Step::Hour.slot_of(at.view.now);
+    let cell = |slot: i64| {
+        let begins_at = Step::Hour.begin_of(slot);
+        let hour = hours.iter().find(|hour| hour.begins_at == begins_at);
+        Cell {
+            label: time::hour(begins_at),
+            good: hour.map_or(0, |hour| hour.delivered),
+            bad: hour.map_or(0, |hour| hour.failed),
+        }
+    };
+    (last - 23..=last).map(cell).collect()
 }
