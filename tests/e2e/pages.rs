@@ -37,3 +37,13 @@ async fn people_find_their_way_from_the_first_run_to_the_portal() {
     assert!(!log.contains("panicked"), "{log}");
     assert!(!log.contains(" ERROR "), "{log}");
 }
+
+#[tokio::test]
+async fn a_session_opens_what_its_credential_opens_and_ends_with_it() {
+    let server = Setup::new().start().await;
+    let mut judge = node("sessions.js");
+    judge
+        .env("WATCHFIRE_URL", format!("http://{}", server.address()))
+        .env("WATCHFIRE_TOKEN", server.api().token());
+    run_judge(judge, "").await;
+}
