@@ -7,6 +7,7 @@ use watchfire_domain::limit::{TABLE, Value};
 
 use crate::repository::root;
 
+mod contracts;
 mod health;
 
 /// Compares a page with what the code says, or writes it if `WATCHFIRE_UPDATE_DOCS` is set.

@@ -73,6 +73,10 @@ actions! {
     EndpointActivated = "endpoint.activated";
     /// An endpoint was switched off by a person.
     EndpointDeactivated = "endpoint.deactivated";
+    /// The first owed message of a record was skipped, so that the record goes on.
+    RecordHeadSkipped = "record.head_skipped";
+    /// The first owed message of a record was made due at once.
+    RecordHeadRetried = "record.head_retried";
     /// An endpoint's custom headers were changed.
     EndpointHeadersChanged = "endpoint.headers_changed";
     /// An endpoint's signing secret was shown.

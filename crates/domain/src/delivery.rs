@@ -72,6 +72,7 @@ fn settlement_of(reason: SkipReason) -> Settlement {
         SkipReason::EndpointDisabled
         | SkipReason::EndpointSuspended
         | SkipReason::Unsubscribed
+        | SkipReason::ByOperator
         | SkipReason::PayloadExpired
         | SkipReason::RenderFailed => Settlement::Skipped,
     }

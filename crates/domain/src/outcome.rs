@@ -120,6 +120,8 @@ pub enum SkipReason {
     RenderFailed,
     /// A person cancelled it.
     Cancelled,
+    /// A person skipped it, so that later messages about its record go on.
+    ByOperator,
 }
 
 impl Outcome {
@@ -261,6 +263,7 @@ impl fmt::Display for SkipReason {
             Self::PayloadExpired => "the payload was removed",
             Self::RenderFailed => "the payload can't be rendered in the endpoint's contract",
             Self::Cancelled => "a person cancelled it",
+            Self::ByOperator => "a person skipped it, so that its record goes on",
         })
     }
 }

@@ -249,6 +249,12 @@ impl Dispatcher {
         lane.is_some_and(|lane| lane.queues_any(|job| span.contains(&job.message.id)))
     }
 
+    /// Whether a delivery of this record is queued or in flight.
+    pub(crate) fn holds_record(&self, endpoint: EndpointKey, record: i64) -> bool {
+        let lane = self.lanes.get(&endpoint);
+        lane.is_some_and(|lane| lane.holds_record(record))
+    }
+
     /// Everything queued for anybody.
     pub(crate) fn take_all_queued(&mut self) -> Vec<Job> {
         let jobs: Vec<_> = self.lanes.values_mut().flat_map(Lane::take_all).collect();

@@ -245,7 +245,6 @@ impl Engine {
         self.inner.makes(endpoint)
     }
 
-    #[cfg(test)]
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }

@@ -39,6 +39,7 @@ pub mod echo;
 mod endpoint;
 mod engine;
 mod event;
+mod head;
 mod health_watch;
 pub mod identity;
 mod inner;

@@ -7,6 +7,7 @@ mod lag;
 mod looking;
 mod mail;
 mod notices;
+mod records;
 mod tasks;
 
 use std::time::Duration;

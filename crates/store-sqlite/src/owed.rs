@@ -238,6 +238,19 @@ pub(crate) fn remove(tx: &Tx<'_>, delivery: DeliveryRef) -> FaultResult<Option<R
         .optional()?)
 }
 
+/// Removes the first row of a record, unless it is leased; returns whether it did.
+pub(crate) fn remove_head(
+    tx: &Tx<'_>,
+    delivery: DeliveryRef,
+    record: Option<i64>,
+) -> FaultResult<bool> {
+    let sql = "DELETE FROM owed WHERE seq = ?1 AND endpoint = ?2 AND record = ?3 \
+         AND lease_token IS NULL AND NOT EXISTS (SELECT 1 FROM owed earlier \
+         WHERE earlier.endpoint = ?2 AND earlier.record = ?3 AND earlier.seq < ?1)";
+    let removed = tx.execute(sql, params![delivery.seq.0, delivery.endpoint.0, record])?;
+    Ok(removed > 0)
+}
+
 /// Ends a lease: the next attempt is due at `due_at`.
 pub(crate) fn retry(
     tx: &Tx<'_>,

@@ -279,6 +279,9 @@ pub struct EventTypeSettings {
     /// The contract it came from, if it follows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<String>,
+    /// Archived because its contract does not list it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
 }
 
 /// Names an application by our id or the caller's.

@@ -99,6 +99,9 @@ macro_rules! conformance {
             }
             order {
                 a_later_one_is_parked_behind_an_earlier_one
+                a_skipped_head_is_settled_and_wakes_the_next
+                only_a_head_nobody_has_leased_is_skipped
+                a_skip_and_a_claim_do_not_both_win
                 a_fixed_time_is_not_lost_to_a_turn
                 a_claim_parks_what_is_blocked
                 urgency_does_not_overtake_a_record

@@ -229,6 +229,10 @@ pub enum Write {
         token: FenceToken,
         due_at: Option<Timestamp>,
     },
+    /// A person will not wait for an owed delivery that holds up its record: it is settled without
+    /// a request, and the next of the record becomes due. The attempt is what stands in the history
+    /// instead. [`Recorded::Stale`] if it is leased, or not the first of its record any more.
+    SkipHead(Arc<AttemptRecord>),
 }
 
 /// An attempt to record.

@@ -20,6 +20,7 @@ mod messages;
 mod needs;
 mod notices;
 mod operational;
+mod records;
 mod secrets;
 mod table;
 mod tasks;

@@ -53,6 +53,8 @@ const NEEDS: &[(&str, &str, Scope)] = &[
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/recover", Scope::Replay),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing", Scope::Replay),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay", Scope::Replay),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/record/skip", Scope::Replay),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/record/retry", Scope::Replay),
     ("POST", "/background-task/{task_id}/cancel", Scope::Replay),
     ("POST", "/app", Scope::Admin),
     ("PUT", "/app/{app_id}", Scope::Admin),

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     applications, attempts, audit, auth, batch, contracts, endpoint_health, endpoints, event_types,
-    fallback, health, keys, messages, notices, operational, secrets, tasks,
+    fallback, health, keys, messages, notices, operational, records, secrets, tasks,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -70,6 +70,8 @@ fn configuration() -> Tables {
         routes!(endpoint_health::ping),
         routes!(endpoint_health::activate),
         routes!(endpoint_health::deactivate),
+        routes!(records::skip),
+        routes!(records::retry),
         routes!(contracts::list),
         routes!(contracts::find),
         routes!(event_types::list, event_types::create),

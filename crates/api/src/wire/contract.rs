@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use watchfire_contracts::manifest::Variant;
 use watchfire_contracts::{Contract, EventType};
 use watchfire_domain::retry::format_duration;
 
@@ -50,6 +51,30 @@ pub(crate) struct ContractOut {
     /// The keys of `[endpoint]` in the contract's file; others have their defaults.
     #[schema(value_type = Object)]
     endpoint: Value,
+    /// The keys of `[messages]` in the contract's file; others have their defaults.
+    #[schema(value_type = Object)]
+    messages: Value,
+    /// The keys of `[delivery]` in the contract's file; others have their defaults.
+    #[schema(value_type = Object)]
+    delivery: Value,
+    /// Who is told by e-mail: `admins` or `nobody`, of messages that were given up and of the
+    /// health of endpoints.
+    #[schema(value_type = Object)]
+    notify: Value,
+    /// Known other ways in which the product sends.
+    variants: Vec<VariantOut>,
+}
+
+/// A known other way in which the product sends.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContractVariant)]
+pub(crate) struct VariantOut {
+    #[schema(example = "as-coded")]
+    name: String,
+    description: String,
+    /// What `variant` in the configuration overrides; empty where the payload alone differs.
+    #[schema(value_type = Object)]
+    overrides: Value,
 }
 
 /// Where to read more.
@@ -69,6 +94,10 @@ pub(crate) struct ContractEventTypeOut {
     description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     group_name: Option<String>,
+    /// How serious the product says it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "CRITICAL")]
+    level: Option<String>,
     deprecated: bool,
     version: u32,
     #[schema(value_type = Object)]
@@ -107,6 +136,20 @@ impl From<&Contract> for ContractOut {
             health: contract.section("health"),
             request: contract.section("request"),
             endpoint: contract.section("endpoint"),
+            messages: contract.section("messages"),
+            delivery: contract.section("delivery"),
+            notify: serde_json::to_value(manifest.notify).unwrap_or_default(),
+            variants: manifest.variants.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&Variant> for VariantOut {
+    fn from(variant: &Variant) -> Self {
+        Self {
+            name: variant.name.clone(),
+            description: variant.description.clone(),
+            overrides: serde_json::to_value(&variant.overrides).unwrap_or_default(),
         }
     }
 }
@@ -118,6 +161,7 @@ impl From<&EventType> for ContractEventTypeOut {
             name: event_type.name.clone(),
             description: about.description.clone(),
             group_name: about.group.clone(),
+            level: about.level.clone(),
             deprecated: about.deprecated,
             version: about.version,
             schema: event_type.schema.clone(),

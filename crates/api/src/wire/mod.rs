@@ -13,4 +13,5 @@ pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod message;
 pub(crate) mod notice;
+pub(crate) mod record;
 pub(crate) mod task;

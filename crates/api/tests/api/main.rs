@@ -20,5 +20,6 @@ mod messages;
 mod notices;
 mod paging;
 mod portal;
+mod records;
 mod shell;
 mod tasks;

@@ -131,6 +131,9 @@ fn skipped(reason: SkipReason) -> &'static str {
         SkipReason::RenderFailed => {
             "The contract can't put this payload into a request. The server's log says why."
         }
+        SkipReason::ByOperator => {
+            "A person skipped it so that its record goes on. Send it again if it is still wanted."
+        }
         SkipReason::Cancelled => "A person cancelled it. Send it again if that was a mistake.",
     }
 }

@@ -207,6 +207,10 @@ impl Lane {
         taken
     }
 
+    pub(super) fn holds_record(&self, record: i64) -> bool {
+        self.records.contains_key(&record)
+    }
+
     pub(super) fn queues_any(&self, wanted: impl Fn(&Job) -> bool) -> bool {
         let followers = self.records.values().flatten();
         let queued = self.urgent.iter().chain(&self.ordinary);

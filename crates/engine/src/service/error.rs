@@ -37,6 +37,9 @@ pub enum Error {
     /// Others changed the object faster than this change could be made.
     #[error("change it: others change it all the time")]
     Contended,
+    /// It is being sent: nobody can take that back.
+    #[error("change it: it is being sent")]
+    InFlight,
     #[error("accept it: too much is waiting")]
     Overloaded,
     #[error("accept it: the server is stopping")]

@@ -55,6 +55,10 @@ impl EventTypePatch {
         let settings = &mut old.settings;
         self.description.apply_or_default(&mut settings.description);
         self.archived.apply_or_default(&mut old.archived);
+        // Whoever revives what a contract has dropped makes it their own.
+        if !old.archived && std::mem::take(&mut settings.dropped) {
+            settings.contract = None;
+        }
         self.deprecated.apply_or_default(&mut settings.deprecated);
         self.feature_flag.apply(&mut settings.feature_flag);
         self.group_name.apply(&mut settings.group_name);
@@ -106,8 +110,9 @@ fn blank(name: EventType, engine: &Engine) -> EventTypeRecord {
     }
 }
 
-/// What brings an organization's event types up to a contract's: those it lists are created, and
-/// those that came from it follow it. What people made or archived stays as they left it.
+/// What brings an organization's event types up to a contract's: those it lists are created, those
+/// that came from it follow it, and those it dropped are archived. What people made or archived stays
+/// as they left it.
 pub(super) async fn following(
     engine: &Engine,
     org: &OrganizationId,
@@ -130,6 +135,8 @@ pub(super) async fn following(
         };
         if stored.is_none() || settings != old.settings {
             let event_type = EventTypeRecord {
+                // One that the contract lists again is back.
+                archived: old.archived && !old.settings.dropped,
                 settings,
                 updated_at: engine.clock().now(),
                 ..old
@@ -140,7 +147,46 @@ pub(super) async fn following(
             });
         }
     }
+    changes.extend(dropped(engine, org, contract).await?);
     Ok(changes)
+}
+
+/// Archives the event types that came from a contract and are not listed any more: messages of
+/// such a type are refused, so nobody should be offered it.
+async fn dropped(
+    engine: &Engine,
+    org: &OrganizationId,
+    contract: &Contract,
+) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    let mut range = Range::from_start(Order::Ascending, limit::PAGE_ITEMS_MAX);
+    loop {
+        let page = engine
+            .store()
+            .event_types(org, false, range.clone())
+            .await?;
+        let full = page.len() == range.limit;
+        range.after = page.last().map(|event_type| event_type.name.clone());
+        for old in page {
+            let is_ours = old.settings.contract.as_deref() == Some(contract.name());
+            if !is_ours || contract.event_type(old.name.as_str()).is_some() {
+                continue;
+            }
+            let mut event_type = EventTypeRecord {
+                archived: true,
+                updated_at: engine.clock().now(),
+                ..old
+            };
+            event_type.settings.dropped = true;
+            changes.push(Change::PutEventType {
+                org: org.clone(),
+                event_type,
+            });
+        }
+        if !full {
+            return Ok(changes);
+        }
+    }
 }
 
 fn listed_settings(contract: &Contract, listed: &contract::EventType) -> EventTypeSettings {
@@ -158,6 +204,7 @@ fn listed_settings(contract: &Contract, listed: &contract::EventType) -> EventTy
         group_name: listed.about.group.clone(),
         schemas: Some(serde_json::json!({ listed.about.version.to_string(): schema })),
         contract: Some(contract.name().to_owned()),
+        dropped: false,
     }
 }
 

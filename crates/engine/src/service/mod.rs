@@ -19,6 +19,7 @@ pub mod endpoints;
 mod error;
 pub mod event_types;
 pub mod headers;
+pub mod heads;
 pub mod health;
 pub mod keys;
 pub mod matching;

@@ -315,7 +315,19 @@ impl Harness {
         self.clock.now()
     }
 
+    /// Ends as if the process had died right after writing this, and starts again.
+    pub(super) async fn die_after_writing(self, change: Change) -> Self {
+        drop(self.engine);
+        self.store.apply(vec![change]).await.expect("written");
+        Self::on(self.store, self.clock, self.setting.again()).await
+    }
+
     pub(super) async fn application(&self) -> AppKey {
+        self.application_of("standard").await
+    }
+
+    /// One that follows a contract.
+    pub(super) async fn application_of(&self, contract: &str) -> AppKey {
         let application = Application {
             id: ApplicationId::new(self.now(), &self.samples.entropy),
             uid: None,
@@ -323,6 +335,7 @@ impl Harness {
             updated_at: self.now(),
             settings: ApplicationSettings {
                 name: "test".to_owned(),
+                contract: Some(contract.to_owned()),
                 ..ApplicationSettings::default()
             },
         };

@@ -1,7 +1,9 @@
 //! Notices, in simulated time.
 
-use watchfire_domain::id::OrganizationId;
-use watchfire_store::{AppKey, InboxLine, Order, Range, Reading};
+use watchfire_domain::id::{NoticeId, OrganizationId};
+use watchfire_domain::notice::NoticeKind;
+use watchfire_store::{AppKey, Change, InboxLine, InboxPlace, NewNotice, Order, Range, Reading};
+use watchfire_testkit::SeededEntropy;
 
 use super::harness::{Behavior, Harness};
 use crate::service::notices;
@@ -87,26 +89,65 @@ async fn three_failures_are_nothing_to_tell() {
 async fn an_exhausted_message_is_told_even_after_a_crash() {
     let harness = Harness::start().await;
     let app = harness.application().await;
-    harness.endpoint(app, "down", &[]).await;
-    harness.always("down", Behavior::Status(400));
-    // Nobody can be told while the process dies: the operational endpoint hangs.
+    let endpoint = harness.endpoint(app, "down", &[]).await;
     listening(&harness).await;
-    harness.always("ops", Behavior::Hangs);
-    let seq = harness.post(app, "threat.created", None).await;
-    harness.until_settled(app, seq).await;
-    let harness = harness.die_and_restart().await;
-    harness
-        .until(async || kinds(&harness).contains(&"message.attempt.exhausted".to_owned()))
+    let now = harness.now();
+    let snapshot = harness.engine.application_by_key(app).await.expect("read");
+    let snapshot = snapshot.expect("there");
+    let endpoint_id = snapshot.endpoints[0].stored.endpoint.identity.id;
+    // What stands on disk when the process dies between an attempt's record and its webhook.
+    let notice = NewNotice {
+        id: NoticeId::new(now, &SeededEntropy::new(9)),
+        org: org(),
+        at: now,
+        kind: NoticeKind::AttemptExhausted,
+        data: r#"{"msgId":"msg_2"}"#.to_owned(),
+        webhook: true,
+        inbox: Some(InboxPlace {
+            application: snapshot.stored.application.id,
+            endpoint,
+            endpoint_id,
+            mail_at: None,
+        }),
+    };
+    let harness = harness
+        .die_after_writing(Change::Tell(notice.clone()))
         .await;
-    let exhausted = inbox(&harness).await;
-    let line = exhausted
-        .iter()
-        .find(|line| line.kind.event_type() == "message.attempt.exhausted");
-    assert_eq!(line.expect("a line").count, 1);
+    let expect = "message.attempt.exhausted";
+    harness.until(async || kinds(&harness) == [expect]).await;
+    assert_eq!(told(&harness)[0]["data"]["msgId"], "msg_2");
+    let lines = inbox(&harness).await;
+    assert_eq!(
+        (lines.len(), lines[0].id, lines[0].count),
+        (1, notice.id, 1)
+    );
+    // It is told once: nothing of it is left to tell after another start.
+    let harness = harness.die_and_restart().await;
+    let untold = harness.engine.store().untold(10).await.expect("read");
+    assert!(untold.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_storm_makes_one_line() {
+    const MESSAGES: usize = 100;
+    let harness = Harness::start().await;
+    // A contract that gives up at once and never suspends.
+    let app = harness.application_of("website-defender").await;
+    let endpoint = harness.endpoint(app, "down", &[]).await;
+    harness.always("down", Behavior::Status(500));
+    for _ in 0..MESSAGES {
+        harness.post(app, "auto_ban", None).await;
+    }
+    harness
+        .until(async || harness.attempts(endpoint).await.len() == MESSAGES)
+        .await;
+    let lines = inbox(&harness).await;
+    let lines: Vec<_> = lines.iter().map(|line| (line.kind, line.count)).collect();
+    assert_eq!(lines, [(NoticeKind::AttemptExhausted, 100)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_gone_makes_a_line() {
     let harness = Harness::start().await;
     let app = harness.application().await;
     harness.endpoint(app, "down", &[]).await;

@@ -65,6 +65,7 @@ fn wanted(batch: &[Write]) -> Wanted {
             Write::Attempt(record) => (record.delivery, record.record),
             Write::Spill(owed) => (owed.delivery, owed.record),
             Write::Return { delivery, .. } => (*delivery, None),
+            Write::SkipHead(skipped) => (skipped.delivery, skipped.record),
         };
         wanted.delivery((delivery.endpoint, delivery.seq), record);
     }
@@ -75,7 +76,7 @@ fn wanted(batch: &[Write]) -> Wanted {
 fn judged(batch: &[Write]) -> BTreeSet<EndpointKey> {
     let judged = batch.iter().filter_map(|write| match write {
         Write::Attempt(record) => record.health.as_ref().map(|change| change.endpoint),
-        Write::Spill(_) | Write::Return { .. } => None,
+        Write::Spill(_) | Write::Return { .. } | Write::SkipHead(_) => None,
     });
     judged.collect()
 }
@@ -91,6 +92,7 @@ fn places(batch: &[Write]) -> Vec<i64> {
         .filter_map(|write| match write {
             Write::Attempt(record) => Some(record.delivery.seq.0),
             Write::Spill(owed) => Some(owed.delivery.seq.0),
+            Write::SkipHead(skipped) => Some(skipped.delivery.seq.0),
             Write::Return { .. } => None,
         })
         .collect();
@@ -104,7 +106,7 @@ fn hold(batch: &[Write]) -> Hold {
     let owes = |write: &Write| match write {
         Write::Attempt(record) => matches!(record.attempt.next, AfterAttempt::Retry { .. }),
         Write::Spill(_) => true,
-        Write::Return { .. } => false,
+        Write::Return { .. } | Write::SkipHead(_) => false,
     };
     if batch.iter().any(owes) {
         Hold::Fast
@@ -150,7 +152,7 @@ async fn stored_before(
             }
             Standing::Leased(_) | Standing::Fresh => None,
         },
-        Write::Spill(_) | Write::Return { .. } => None,
+        Write::Spill(_) | Write::Return { .. } | Write::SkipHead(_) => None,
     });
     attempt::stored(tx, &late.collect::<Vec<_>>()).await
 }
@@ -195,7 +197,28 @@ impl<'b> Recording<'b> {
                 Fenced::Done | Fenced::Again => Recorded::Done,
                 Fenced::Stale => Recorded::Stale,
             },
+            Write::SkipHead(skipped) => self.skip_head(skipped),
         }
+    }
+
+    fn skip_head(&mut self, skipped: &'b AttemptRecord) -> Recorded {
+        let delivery = skipped.delivery;
+        let (endpoint, seq) = (delivery.endpoint, delivery.seq);
+        let row = self.book.row((endpoint, seq));
+        let is_free = row.is_some_and(|row| row.lease.is_none() && row.record == skipped.record);
+        let (true, Some(record), Some(message)) = (is_free, skipped.record, self.message(delivery))
+        else {
+            return Recorded::Stale;
+        };
+        if self.book.is_blocked(endpoint, record, seq) || self.book.remove(delivery).is_none() {
+            return Recorded::Stale;
+        }
+        self.leased.push((skipped, message));
+        self.tally.attempted(delivery, &skipped.attempt, None);
+        self.tally.owed(endpoint, -1);
+        self.wake_next(skipped);
+        self.arrivals.note(delivery);
+        Recorded::Done
     }
 
     fn message(&self, delivery: DeliveryRef) -> Option<MessageId> {

@@ -60,7 +60,24 @@ impl Recording<'_, '_> {
             } => Ok(recorded(owed::give_back(
                 self.tx, *delivery, *token, *due_at,
             )?)),
+            Write::SkipHead(skip) => self.skip_head(skip),
         }
+    }
+
+    fn skip_head(&mut self, skipped: &AttemptRecord) -> FaultResult<Recorded> {
+        let delivery = skipped.delivery;
+        let Some(message) = self.message(delivery)? else {
+            return Ok(Recorded::Stale);
+        };
+        if !owed::remove_head(self.tx, delivery, skipped.record)? {
+            return Ok(Recorded::Stale);
+        }
+        attempt::insert(self.tx, skipped, message)?;
+        self.tally.attempted(delivery, &skipped.attempt, None);
+        self.tally.owed(delivery.endpoint, -1);
+        self.wake_next(skipped)?;
+        shards::tell_holder(self.tx, self.node, delivery)?;
+        Ok(Recorded::Done)
     }
 
     fn attempt(&mut self, record: &AttemptRecord) -> FaultResult<Recorded> {

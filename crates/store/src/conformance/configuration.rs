@@ -257,6 +257,7 @@ fn event_type(text: &str) -> EventTypeRecord {
             group_name: Some("threat".to_owned()),
             schemas: Some(serde_json::json!({"1": {"type": "object"}})),
             contract: Some("dfend".to_owned()),
+            dropped: false,
         },
     }
 }

@@ -95,6 +95,7 @@ codes! {
         PayloadExpired = 4,
         RenderFailed = 5,
         Cancelled = 6,
+        ByOperator = 7,
     }
 }
 

@@ -1,0 +1,71 @@
+//! The first delivery of a record that is stuck: a person skips it, or will not wait for it.
+//!
+//! # Order
+//!
+//! What is queued in memory goes to the store first, which alone knows the first owed delivery of a
+//! record. What is in flight decides for itself: nobody can take a request back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchfire_store::{
+    AttemptRecord, DeliveryRef, EndpointKey, OwedReason, Recorded, StoreResult, Write,
+};
+
+use crate::inner::Inner;
+
+/// How long it waits for what was queued in memory to be on disk.
+const SPILL_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a delivery that was taken from memory rests, so that whoever asked finds it.
+const HEAD_REST: Duration = Duration::from_secs(3);
+
+impl Inner {
+    /// Has what is queued for an endpoint written to `owed`, if it holds a delivery of the record,
+    /// and waits until it is. Returns whether one is in flight: that can't be taken back.
+    pub(crate) async fn release_record(&self, key: EndpointKey, record: i64) -> bool {
+        {
+            let now = self.clock.now();
+            let mut shared = self.shared.lock();
+            if !shared.dispatcher.holds_record(key, record) {
+                return false;
+            }
+            for job in shared.dispatcher.take_queued(key) {
+                // Claimed again at once, it could not be taken hold of.
+                let rest = if job.record == Some(record) {
+                    HEAD_REST
+                } else {
+                    Duration::ZERO
+                };
+                self.spill(&mut shared, job, OwedReason::Spilled, now + rest);
+            }
+            if shared.dispatcher.holds_record(key, record) {
+                return true;
+            }
+        }
+        // If the disk is slower, the record has no head yet, and whoever asks may ask again.
+        drop(tokio::time::timeout(SPILL_WAIT, self.everything_is_recorded()).await);
+        false
+    }
+
+    /// Settles the first owed delivery of a record without a request. `Stale` if it is not that any
+    /// more, or leased.
+    pub(crate) async fn skip_head(&self, skipped: AttemptRecord) -> StoreResult<Recorded> {
+        let now = self.clock.now();
+        let DeliveryRef { app, endpoint, .. } = skipped.delivery;
+        let write = Write::SkipHead(Arc::new(skipped));
+        let recorded = self.store.record(&self.life(), now, vec![write]).await?;
+        // The turn of the next may have come.
+        self.owed.note(endpoint, app, Some(now));
+        Ok(recorded.first().copied().unwrap_or(Recorded::Stale))
+    }
+
+    /// Makes an owed delivery due at once, unless it waits for its turn.
+    pub(crate) async fn hasten(&self, delivery: DeliveryRef) -> StoreResult<()> {
+        let now = self.clock.now();
+        let DeliveryRef { app, endpoint, seq } = delivery;
+        self.store.hasten(endpoint, Some(seq), now).await?;
+        self.owed.note(endpoint, app, Some(now));
+        Ok(())
+    }
+}
