@@ -13,7 +13,7 @@ use self::receivers::Receivers;
 use crate::cli::DemoArgs;
 use crate::server::Server;
 use crate::settings::Layers;
-use crate::{serve, terminal};
+use crate::{login, serve, terminal};
 
 /// Retries soon enough to watch.
 const RETRY_SCHEDULE: &str = "1s,3s,5s";
@@ -36,6 +36,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let engine = server.engine.clone();
     let posting = tokio::spawn(async move { events.play(&engine).await });
     let address = server.address();
+    let link = login::link(server.engine.vault(), &format!("http://{address}"), None)?;
     let lifetime = args.seconds.map(Duration::from_secs);
     let end = async move {
         tokio::select! {
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let next_steps = tokio::spawn(async move {
         if let Ok(Ok(())) = posting.await {
             tokio::time::sleep(Duration::from_secs(2)).await;
-            script.invite(address);
+            script.invite(address, &link);
         }
     });
     server.run(end).await;

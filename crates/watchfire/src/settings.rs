@@ -230,7 +230,11 @@ impl Layers {
             let value = set.map_or(setting.default, |(_, value)| value.as_str());
             SettingLine {
                 key: setting.key.to_owned(),
-                value: (!is_secret).then(|| value.to_owned()).unwrap_or_default(),
+                value: if is_secret {
+                    String::new()
+                } else {
+                    value.to_owned()
+                },
                 is_secret: is_secret && set.is_some(),
                 origin: set.map(|(origin, _)| origin.to_string()),
                 about: setting.about.to_owned(),

@@ -195,10 +195,11 @@ impl Script {
     }
 
     /// Says where to look and how to send the next event.
-    pub(super) fn invite(&self, server: SocketAddr) {
+    pub(super) fn invite(&self, server: SocketAddr, link: &str) {
         let (token, app) = (&self.token, self.first);
         terminal::line(format!(
-            "\nThe API is at http://{server}/api/v1/. Send the next event from another terminal:\n\n\
+            "\nLook at all of it in the dashboard (this link signs in once):\n\n  {link}\n\n\
+             The API is at http://{server}/api/v1/. Send the next event from another terminal:\n\n\
              curl http://{server}/api/v1/app/{app}/msg \\\n  \
                -H 'Authorization: Bearer {token}' \\\n  \
                -H 'Content-Type: application/json' \\\n  \
