@@ -14,6 +14,7 @@ mod demo;
 mod deploy;
 mod full_disk;
 mod fuzz;
+mod history;
 mod load;
 mod mail;
 mod memory;

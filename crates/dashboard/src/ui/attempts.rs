@@ -22,14 +22,13 @@ pub(crate) fn line(attempts: &[Attempt], next: Option<Timestamp>, now: Timestamp
     let end = next.map_or(last, |next| next.max(last));
     let span = end.since(begin).as_secs_f64().max(0.001);
     let x = |at: Timestamp| EDGE + (WIDTH - 2.0 * EDGE) * at.since(begin).as_secs_f64() / span;
-    let words = format!(
-        "{} attempts in {}",
-        attempts.len(),
-        time::long(last.since(begin))
-    );
+    let words = match attempts.len() {
+        1 => "One attempt".to_owned(),
+        many => format!("{many} attempts in {}", time::long(last.since(begin))),
+    };
     html! {
         figure.attempt-line {
-            svg viewBox={ "0 0 " (WIDTH) " 44" } role="img" aria-label=(words) {
+            svg viewBox={ "0 0 " (WIDTH) " 44" } role="group" aria-label=(words) {
                 line.attempt-axis x1=(EDGE) x2=(tidy(x(last))) y1="16" y2="16" {}
                 @if let Some(next) = next.filter(|next| *next > last) {
                     line.attempt-axis.ahead x1=(tidy(x(last))) x2=(tidy(x(next))) y1="16" y2="16" {}
