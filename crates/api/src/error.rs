@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -67,6 +68,8 @@ codes! {
         "There is no such object, or it belongs to somebody else.";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not support the method",
         "The `Allow` header lists the methods the path supports.";
+    RateLimited: TOO_MANY_REQUESTS, "rate_limited", "Too many requests",
+        "The token, the API key, its organization or, after many refused credentials, the address asked too often. Try again after `Retry-After`.";
     RequestTimeout: REQUEST_TIMEOUT, "request_timeout", "The request's body took too long to arrive",
         "Send the body without pauses.";
     Conflict: CONFLICT, "conflict", "A conflict has occurred",
@@ -140,6 +143,8 @@ pub(crate) enum ApiError {
         detail: Cow<'static, str>,
     },
     Invalid(Vec<ValidationErrorItem>),
+    /// Who asks must wait this long.
+    Limited(Duration),
 }
 
 /// The body of an error.
@@ -276,6 +281,17 @@ impl From<&StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, body, retry_after) = match self {
+            Self::Limited(wait) => {
+                let code = Code::RateLimited;
+                let body = HttpErrorOut {
+                    code: code.text().into(),
+                    detail: code.default_detail().into(),
+                };
+                // Rounded up: coming back too early would only be refused again.
+                let seconds = wait.as_millis().div_ceil(1_000).max(1).to_string();
+                let seconds = HeaderValue::try_from(seconds).ok();
+                (code.status(), serde_json::to_vec(&body), seconds)
+            }
             Self::Coded { code, detail } => {
                 let body = HttpErrorOut {
                     code: code.text().into(),

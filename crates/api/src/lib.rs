@@ -30,10 +30,12 @@ mod reference;
 mod routes;
 mod shell;
 mod state;
+mod throttle;
 mod wire;
 
 pub use error::errors_reference;
 pub use openapi::document;
 pub use routes::{router, scopes_reference};
 pub use state::{ApiConfig, ApiState};
+pub use throttle::{ClientAddress, RateLimits};
 pub use watchfire_engine::identity::{DEFAULT_ORGANIZATION, Tokens};

@@ -90,6 +90,7 @@ const CODED: &[(&str, &str)] = &[
     ("404", "Not Found"),
     ("409", "Conflict"),
     ("413", "Payload Too Large"),
+    ("429", "Too Many Requests"),
     ("500", "Internal Server Error"),
     ("503", "Service Unavailable"),
 ];

@@ -9,6 +9,8 @@ use watchfire_domain::time::Timestamp;
 use watchfire_engine::Engine;
 use watchfire_engine::identity::{Authenticator, Tokens};
 
+use crate::throttle::{RateLimits, Throttle};
+
 /// What an operator sets about the API.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
@@ -17,6 +19,8 @@ pub struct ApiConfig {
     /// Where this server is reached from outside, without a trailing slash; for links to the
     /// portal. Taken from the request's `Host` if absent.
     pub public_url: Option<String>,
+    /// How often somebody may ask.
+    pub rate_limits: RateLimits,
 }
 
 /// What all routes share; cheap to clone.
@@ -31,6 +35,7 @@ struct Inner {
     public_url: Option<String>,
     /// Tells two credentials apart without telling what they are.
     fingerprints: hmac::Key,
+    throttle: Throttle,
 }
 
 impl ApiState {
@@ -39,6 +44,7 @@ impl ApiState {
             authenticator: Authenticator::new(Tokens::new(&config.jwt_secret)),
             public_url: config.public_url,
             fingerprints: fingerprint_key(&config.jwt_secret),
+            throttle: Throttle::new(config.rate_limits),
         });
         Self { engine, shared }
     }
@@ -61,6 +67,10 @@ impl ApiState {
 
     pub(crate) fn public_url(&self) -> Option<&str> {
         self.shared.public_url.as_deref()
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.shared.throttle
     }
 
     pub(crate) fn fingerprints(&self) -> &hmac::Key {

@@ -255,6 +255,9 @@ limits! {
     CACHED_APPLICATIONS_MAX: Count = 2_000;
     /// API keys of one owner: the organization itself, or one of its applications.
     API_KEYS_PER_OWNER_MAX: Count = 100;
+    /// Credentials, organizations or addresses whose requests are counted at the same time; beyond
+    /// that those that asked longest ago begin anew.
+    THROTTLED_NAMES_MAX: Count = 20_000;
     /// API keys that are kept ready in memory.
     CACHED_API_KEYS_MAX: Count = 10_000;
     /// After this long an API key is read again: what another node changed counts then. A change

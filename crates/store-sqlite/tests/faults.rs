@@ -297,3 +297,40 @@ async fn retention_leaves_no_trace_and_gives_space_back() {
         .len();
     assert!(left < 7 * 1024 * 1024, "{left} bytes are left of 8 MB");
 }
+
+#[tokio::test]
+async fn a_deleted_application_leaves_no_trace_of_its_payloads() {
+    let folder = folder();
+    let (_store, world) = world(&folder, Options::default()).await;
+    let other = world.another_application(1).await;
+    for bytes in [100, 20_000] {
+        other.accept_many(10).await;
+        // One is delivered, one is still owed.
+        let delivered = world.accept(secret(&world, bytes)).await;
+        world.deliver(world.endpoints[0], delivered).await;
+        let owed = world.accept(secret(&world, bytes)).await;
+        let owed = world.owed(world.endpoints[0], owed, Some(at(1)));
+        world.spill(at(0), owed).await;
+    }
+    assert!(holds_secret(folder.path()));
+    let delete = Change::DeleteApplication {
+        key: world.app,
+        now: at(2),
+    };
+    world.store.apply(vec![delete]).await.expect("delete it");
+    // Retention does not matter: nobody can see it any more.
+    let order = PruneOrder {
+        now: at(3),
+        payload_retention: Duration::from_hours(24_000),
+        message_retention: Duration::from_hours(24_000),
+        rows_max: 3,
+    };
+    while world.store.prune(order).await.expect("prune").more {}
+    world.store.check().await.expect("commit once more");
+    assert!(!holds_secret(folder.path()));
+    let filter = MessageFilter::default();
+    let range = Range::from_start(Order::Ascending, 100);
+    let left = world.store.messages(other.app, &filter, range).await;
+    let left = left.expect("read them");
+    assert_eq!(left.len(), 20, "what is another's is not touched");
+}

@@ -43,7 +43,7 @@ impl Server {
         let store = Sqlite::open(data.path(), Options::default())?;
         let jwt_secret = jwt_secret(settings, &data)?;
         let master_key = data.master_key(&SystemEntropy)?;
-        let http = HttpServer::bind(settings.listen)
+        let http = HttpServer::bind(settings.listen, settings.trusted_proxies.clone())
             .await
             .with_context(|| format!("listen on {}", settings.listen))?;
         let address = http.address()?;
@@ -70,6 +70,7 @@ impl Server {
         let api = ApiConfig {
             jwt_secret: jwt_secret.clone(),
             public_url: settings.public_url.clone(),
+            rate_limits: settings.rate_limits,
         };
         let api = watchfire_api::router(&ApiState::new(engine.clone(), api));
         let dashboard = settings
@@ -82,7 +83,7 @@ impl Server {
         let metrics = match settings.metrics_listen {
             None => None,
             Some(listen) => {
-                let http = HttpServer::bind(listen).await;
+                let http = HttpServer::bind(listen, Vec::new()).await;
                 let http = http.with_context(|| format!("listen on {listen} for metrics"))?;
                 tracing::info!(address = %http.address()?, "metrics are at /metrics");
                 Some((http, metrics::router(&engine)))

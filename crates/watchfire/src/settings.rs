@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use watchfire_api::RateLimits;
 use watchfire_contracts::render::SignatureHeaders;
 use watchfire_dashboard::{PortalLook, SettingLine};
 use watchfire_deliver::Cidr;
@@ -32,6 +34,8 @@ pub(crate) fn table() -> impl Iterator<Item = &'static Setting> {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
+    pub(crate) rate_limits: RateLimits,
+    pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) data: PathBuf,
     pub(crate) jwt_secret: Option<SecretText>,
@@ -180,6 +184,14 @@ impl Layers {
     pub(crate) fn resolve(self) -> Result<Settings, SettingsError> {
         Ok(Settings {
             listen: self.parse("listen", parse_listen)?,
+            rate_limits: RateLimits {
+                per_credential: self.parse("requests_per_key", parse_rate)?,
+                per_organization: self.parse("requests_per_organization", parse_rate)?,
+                refusals_per_address: self.parse("refusals_per_address", parse_rate)?,
+            },
+            trusted_proxies: self
+                .optional("trusted_proxies", parse_cidrs)?
+                .unwrap_or_default(),
             metrics_listen: self.optional("metrics_listen", parse_listen)?,
             data: self.parse("data", |text| Ok(PathBuf::from(text)))?,
             jwt_secret: self.optional("jwt_secret", parse_secret)?,
@@ -322,6 +334,16 @@ fn scalar_text(value: toml::Value) -> Option<String> {
         }
         toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     }
+}
+
+/// So many, or `off`.
+fn parse_rate(text: &str) -> Result<Option<NonZeroU32>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let rate = text.parse().ok().and_then(NonZeroU32::new);
+    rate.map(Some)
+        .ok_or_else(|| format!("{text:?} is not a number from 1 on, or `off`"))
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::Scope;
 use watchfire_engine::Snapshot;
-use watchfire_engine::identity::{Caller, Reach};
+use watchfire_engine::identity::{Caller, Reach, Refused};
 use watchfire_engine::service::event_types::Sight;
 use watchfire_engine::service::{applications, notices, tasks};
 use watchfire_store::ApplicationRef;
@@ -16,6 +16,7 @@ use super::bearer;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::routes::scope_of;
 use crate::state::ApiState;
+use crate::throttle::ClientAddress;
 
 /// All of an organization.
 pub(crate) struct Org(pub(crate) OrganizationId);
@@ -86,8 +87,17 @@ async fn known(parts: &mut Parts, state: &ApiState) -> ApiResult<Arc<Caller>> {
         return Ok(Arc::clone(caller));
     }
     let credential = bearer(&parts.headers).ok_or(Code::AuthenticationFailed)?;
+    let (throttle, now) = (state.throttle(), state.now());
+    let from = parts.extensions.get::<ClientAddress>().copied();
+    throttle.may_try(from, credential, now)?;
     let authenticator = state.authenticator();
-    let caller = authenticator.caller(state.engine(), credential).await?;
+    let caller = authenticator.caller(state.engine(), credential).await;
+    let caller = caller.inspect_err(|refused| {
+        if !matches!(refused, Refused::Service(_)) {
+            throttle.refused(from, now);
+        }
+    })?;
+    throttle.passed(credential, &caller.org, now)?;
     parts.extensions.insert(Arc::clone(&caller));
     Ok(caller)
 }

@@ -18,7 +18,7 @@ use watchfire_engine::service::{Once, messages};
 
 use super::applications::find_or_create;
 use crate::auth::Sender;
-use crate::error::{ApiError, ApiResult, HttpErrorOut, ValidationErrorItem};
+use crate::error::{ApiError, ApiResult, Code, HttpErrorOut, ValidationErrorItem};
 use crate::extract::{Body, json};
 use crate::openapi::Errors;
 use crate::state::ApiState;
@@ -118,6 +118,21 @@ fn of_item(batch: Once, place: usize) -> Once {
     Once { key, ..batch }
 }
 
+type Refused = (
+    StatusCode,
+    Option<HttpErrorOut>,
+    Option<Vec<ValidationErrorItem>>,
+);
+
+fn refused(code: Code, detail: std::borrow::Cow<'static, str>) -> Refused {
+    let code_text = code.text().into();
+    let error = HttpErrorOut {
+        code: code_text,
+        detail,
+    };
+    (code.status(), Some(error), None)
+}
+
 /// The payload is not answered: the producer has it.
 fn item(message: Option<&Message>, error: Option<ApiError>) -> ApiResult<BatchItemOut<'_>> {
     let message = message
@@ -125,13 +140,9 @@ fn item(message: Option<&Message>, error: Option<ApiError>) -> ApiResult<BatchIt
         .transpose()?;
     let (status, error, faults) = match error {
         None => (StatusCode::ACCEPTED, None, None),
-        Some(ApiError::Coded { code, detail }) => {
-            let error = HttpErrorOut {
-                code: code.text().into(),
-                detail,
-            };
-            (code.status(), Some(error), None)
-        }
+        Some(ApiError::Coded { code, detail }) => refused(code, detail),
+        // Rates count requests, so this is the whole batch's and not one message's.
+        Some(ApiError::Limited(_)) => refused(Code::RateLimited, "Too many requests".into()),
         Some(ApiError::Invalid(faults)) => (StatusCode::UNPROCESSABLE_ENTITY, None, Some(faults)),
     };
     Ok(BatchItemOut {

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
-use watchfire_api::{ApiConfig, ApiState, DEFAULT_ORGANIZATION, Tokens};
+use watchfire_api::{ApiConfig, ApiState, DEFAULT_ORGANIZATION, RateLimits, Tokens};
 use watchfire_contracts::Catalog;
 use watchfire_contracts::render::SignatureHeaders;
 use watchfire_domain::ambient::Clock as _;
@@ -66,15 +66,22 @@ impl Server {
 
     /// A server that refuses payloads which break their schema.
     pub(crate) async fn strict() -> Self {
-        Self::made_of(Script::always(Reply::status(200)), Validation::Strict).await
+        let script = Script::always(Reply::status(200));
+        Self::made_of(script, Validation::Strict, RateLimits::default()).await
     }
 
     /// A server whose endpoints answer by a script.
     pub(crate) async fn with(script: Script) -> Self {
-        Self::made_of(script, Validation::Warn).await
+        Self::made_of(script, Validation::Warn, RateLimits::default()).await
     }
 
-    async fn made_of(script: Script, validation: Validation) -> Self {
+    /// A server that lets nobody ask too often.
+    pub(crate) async fn limited(limits: RateLimits) -> Self {
+        let script = Script::always(Reply::status(200));
+        Self::made_of(script, Validation::Warn, limits).await
+    }
+
+    async fn made_of(script: Script, validation: Validation, rate_limits: RateLimits) -> Self {
         let clock = FakeClock::new();
         let receiver = Receiver::in_memory(script);
         let parts = Parts {
@@ -103,6 +110,7 @@ impl Server {
             ApiConfig {
                 jwt_secret: SecretText::new(SECRET.into()),
                 public_url: Some("https://hooks.example.com".into()),
+                rate_limits,
             },
         );
         let token = tokens().for_organization(&organization(DEFAULT_ORGANIZATION), clock.now());

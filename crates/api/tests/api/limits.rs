@@ -1,7 +1,11 @@
 //! Limits, each at, below and above its value.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{StatusCode, header};
+use watchfire_api::{ClientAddress, RateLimits};
 use watchfire_domain::limit;
 
 use super::harness::Server;
@@ -250,4 +254,62 @@ async fn headers_of_an_endpoint_have_limits() {
         refused,
         "too many bytes in all"
     );
+}
+
+#[tokio::test]
+async fn who_asks_too_often_waits_and_learns_how_long() {
+    let limits = RateLimits {
+        per_credential: NonZeroU32::new(2),
+        ..RateLimits::default()
+    };
+    let server = Server::limited(limits).await;
+    for _ in 0..4 {
+        let answer = server.ask("GET /app", "").await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    let answer = server.ask("GET /app", "").await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.text("/code"), "rate_limited");
+    assert_eq!(answer.headers["retry-after"], "1");
+    let open = server.ask("GET /health/ping", "").await;
+    assert_eq!(open.status, StatusCode::NO_CONTENT);
+    server.clock.advance(Duration::from_millis(500));
+    let answer = server.ask("GET /app", "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_is_not_listened_to() {
+    let limits = RateLimits {
+        refusals_per_address: NonZeroU32::new(3),
+        ..RateLimits::default()
+    };
+    let server = Server::limited(limits).await;
+    let ask = async |credential: Option<&str>, address: [u8; 4]| {
+        let mut request = server.request("GET /app", "");
+        if let Some(credential) = credential {
+            let value = format!("Bearer {credential}").parse().expect("a value");
+            request.headers_mut().insert("authorization", value);
+        }
+        let from = ClientAddress(address.into());
+        request.extensions_mut().insert(from);
+        server.send(request).await.status
+    };
+    let (guesser, other) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+    assert_eq!(ask(None, guesser).await, StatusCode::OK, "it is good");
+    for _ in 0..3 {
+        assert_eq!(ask(Some("guess"), guesser).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(
+        ask(Some("guess"), guesser).await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(
+        ask(None, guesser).await,
+        StatusCode::OK,
+        "it was good before"
+    );
+    assert_eq!(ask(Some("guess"), other).await, StatusCode::UNAUTHORIZED);
+    server.clock.advance(Duration::from_secs(20));
+    assert_eq!(ask(Some("guess"), guesser).await, StatusCode::UNAUTHORIZED);
 }

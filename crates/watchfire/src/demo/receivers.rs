@@ -40,7 +40,7 @@ impl Receivers {
             )
             .with_state(Seen::default());
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = HttpServer::bind(any_port).await?;
+        let server = HttpServer::bind(any_port, Vec::new()).await?;
         let address = server.address()?;
         drop(tokio::spawn(server.serve(
             router,

@@ -22,6 +22,37 @@ pub(super) const TABLE: &[Setting] = &[
         about: "Address and port of the API. Port 0 takes a free one.",
     },
     Setting {
+        key: "requests_per_key",
+        env: "WATCHFIRE_REQUESTS_PER_KEY",
+        flag: None,
+        default: "off",
+        about: "API requests a second that one token or API key may make, in bursts of 2 seconds; \
+                beyond that 429 with `Retry-After`.",
+    },
+    Setting {
+        key: "requests_per_organization",
+        env: "WATCHFIRE_REQUESTS_PER_ORGANIZATION",
+        flag: None,
+        default: "off",
+        about: "API requests a second that one organization may make, all its keys together.",
+    },
+    Setting {
+        key: "refusals_per_address",
+        env: "WATCHFIRE_REFUSALS_PER_ADDRESS",
+        flag: None,
+        default: "60",
+        about: "Wrong credentials a minute that one address may bring (one /64 of IPv6); beyond \
+                that it is answered 429 unless its credential was good before. `off` for no limit.",
+    },
+    Setting {
+        key: "trusted_proxies",
+        env: "WATCHFIRE_TRUSTED_PROXIES",
+        flag: None,
+        default: "none",
+        about: "Networks of proxies in front, separated by commas: their `X-Forwarded-For` says \
+                where a request comes from.",
+    },
+    Setting {
         key: "metrics_listen",
         env: "WATCHFIRE_METRICS_LISTEN",
         flag: None,
