@@ -172,6 +172,7 @@ fn history(routes: Routes) -> Routes {
         )
         .page("/record", Scope::EndpointsRead, record::page)
         .form("/record/retry", Scope::Replay, record::retry_head)
+        .form("/record/skip", Scope::Replay, record::skip_head)
 }
 
 /// What an application's pages have in its portal only.

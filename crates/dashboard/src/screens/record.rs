@@ -8,9 +8,9 @@ use maud::{Markup, html};
 use watchfire_domain::id::{EndpointId, MessageId};
 use watchfire_domain::limit;
 use watchfire_domain::scope::Scope;
-use watchfire_engine::service::attempts;
+use watchfire_engine::service::heads::{self, HeadInput};
 use watchfire_engine::service::records::{self, Record, RecordMessage};
-use watchfire_store::{DeliveryView, EndpointRef, MessageRef, RecordHead};
+use watchfire_store::{DeliveryView, EndpointRef, RecordHead};
 
 use super::deliveries::list::{endpoint_name, record_path, short, waits};
 use crate::access::InApp;
@@ -19,7 +19,7 @@ use crate::form::Form;
 use crate::paging::Paging;
 use crate::params::{Fields, encoded};
 use crate::ui::block::{self, flush_panel};
-use crate::ui::control::{self, Weight};
+use crate::ui::control::{self, Ask, Weight};
 use crate::ui::status::{self, Tone};
 use crate::ui::table::pager;
 use crate::ui::{Icon, Page, Section, time};
@@ -106,33 +106,70 @@ fn stuck(at: &InApp, key: &str, heads: &BTreeMap<EndpointId, RecordHead>) -> Mar
     }
 }
 
+/// What can be done about the head: not wait for its time, or go on without it.
 fn retry(at: &InApp, key: &str, endpoint: EndpointId, message: MessageId) -> Markup {
+    let named = html! {
+        input type="hidden" name="key" value=(key);
+        input type="hidden" name="endpoint" value=(endpoint);
+        input type="hidden" name="message" value=(message);
+    };
+    let (action, id) = (at.path("/record/skip"), format!("skip-{endpoint}"));
     html! {
         form.inline method="post" action=(at.path("/record/retry")) {
             (control::csrf(&at.view))
-            input type="hidden" name="key" value=(key);
-            input type="hidden" name="endpoint" value=(endpoint);
-            input type="hidden" name="message" value=(message);
+            (named)
             (control::submit(Weight::Plain, Some(Icon::Replay), "Try it now"))
         }
+        (control::ask(&at.view, &Ask {
+            id: &id,
+            weight: Weight::Danger,
+            icon: Icon::ArrowRight,
+            text: "Skip it",
+            title: "Go on without this message?",
+            action: &action,
+            body: html! {
+                p { "The endpoint will not get it, and the next message of the record goes on. It stays in the history and can be sent again." }
+                (named)
+            },
+            confirm: "Skip it",
+        }))
     }
 }
 
-/// Does not wait for the next attempt's time.
-pub(crate) async fn retry_head(at: InApp, Form(fields): Form) -> Answer {
-    let message: MessageId = fields
-        .text("message")
-        .parse()
-        .map_err(|_| Failure::NotFound)?;
+/// The head that a form names.
+fn head(fields: &Fields) -> Result<(EndpointRef, HeadInput), Failure> {
     let endpoint: EndpointId = fields
         .text("endpoint")
         .parse()
         .map_err(|_| Failure::NotFound)?;
-    let (message, endpoint) = (MessageRef::Id(message), EndpointRef::Id(endpoint));
-    attempts::resend(at.engine(), &at.app, &message, &endpoint, None).await?;
-    let done = encoded("It is tried now.");
-    let back = format!("{}&done={done}", record_path(&at, fields.text("key")));
-    Ok(Redirect::to(&back).into_response())
+    let message = fields
+        .text("message")
+        .parse()
+        .map_err(|_| Failure::NotFound)?;
+    let input = HeadInput {
+        record_key: fields.text("key").to_owned(),
+        message: Some(message),
+    };
+    Ok((EndpointRef::Id(endpoint), input))
+}
+
+fn back(at: &InApp, fields: &Fields, done: &str) -> axum::response::Response {
+    let back = record_path(at, fields.text("key"));
+    Redirect::to(&format!("{back}&done={}", encoded(done))).into_response()
+}
+
+/// Does not wait for the next attempt's time.
+pub(crate) async fn retry_head(at: InApp, Form(fields): Form) -> Answer {
+    let (endpoint, input) = head(&fields)?;
+    heads::retry(at.engine(), &at.app, &endpoint, &input).await?;
+    Ok(back(&at, &fields, "It is tried now."))
+}
+
+/// Settles the head as skipped; the next message goes on.
+pub(crate) async fn skip_head(at: InApp, Form(fields): Form) -> Answer {
+    let (endpoint, input) = head(&fields)?;
+    heads::skip(at.engine(), &at.app, &endpoint, &input).await?;
+    Ok(back(&at, &fields, "It was skipped; the record goes on."))
 }
 
 /// A lane for each endpoint, the messages in their order from left to right; on a phone from top
