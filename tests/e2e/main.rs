@@ -21,6 +21,7 @@ mod memory;
 mod metrics;
 mod own_faults;
 mod pages;
+mod postgres;
 mod refusals;
 mod sdks;
 mod signatures;

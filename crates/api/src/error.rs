@@ -93,7 +93,7 @@ codes! {
     StorageFull: SERVICE_UNAVAILABLE, "storage_full", "The disk is full",
         "Nothing was stored. Deliveries go on; free space, then try again.";
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "The database can't be reached",
-        "Nothing was stored. Try again after `Retry-After`.";
+        "Try again after `Retry-After`, with the same idempotency key or `eventId`: if the answer of the database was lost, it may be stored all the same.";
     Stopping: SERVICE_UNAVAILABLE, "stopping", "The server is stopping",
         "Nothing was stored. Try again, on another node if there is one.";
 }

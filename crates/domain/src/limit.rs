@@ -177,6 +177,12 @@ limits! {
     FRESH_BYTES_MAX: Bytes = 64 * 1024 * 1024;
     /// Messages waiting for the next commit; more are refused with 503.
     ACCEPT_QUEUE_MAX: Count = 4_096;
+    /// A commit that takes longer has hung: new messages are refused with 503 at once until it has
+    /// ended.
+    COMMIT_STALL: Time = Duration::from_secs(2);
+    /// How long a message waits for its commit before its producer is told to try again; clients
+    /// commonly give up after ten seconds.
+    ACCEPT_WAIT: Time = Duration::from_secs(5);
     /// Rows written in one transaction.
     COMMIT_ROWS_MAX: Count = 2_048;
     /// Owed deliveries claimed at once for one endpoint.

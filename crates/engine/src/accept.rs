@@ -76,6 +76,9 @@ pub enum AcceptError {
     /// Another node may be taking over from this one.
     #[error("accept: this node has lost touch with the database")]
     NoLease,
+    /// The database does not answer. The message may be stored all the same.
+    #[error("accept: the database does not answer")]
+    Stalled,
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
 }
@@ -90,7 +93,8 @@ pub(crate) struct Waiting {
 impl Inner {
     /// Accepts an event: on disk when it returns.
     ///
-    /// If the caller's future is dropped after the message was queued, it is accepted all the same.
+    /// If the caller's future is dropped after the message was queued, it is accepted all the same;
+    /// so it may be after [`AcceptError::Stalled`].
     pub(crate) async fn accept(
         &self,
         snapshot: &Arc<Snapshot>,
@@ -98,6 +102,9 @@ impl Inner {
     ) -> Result<Accepted, AcceptError> {
         if !self.has_lease() {
             return Err(AcceptError::NoLease);
+        }
+        if self.is_stalled() {
+            return Err(AcceptError::Stalled);
         }
         let mut event = event;
         if !event.details.ping {
@@ -115,7 +122,10 @@ impl Inner {
                 mpsc::error::TrySendError::Full(_) => AcceptError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => AcceptError::Stopping,
             })?;
-        answered.await.unwrap_or(Err(AcceptError::Stopping))
+        match tokio::time::timeout(limit::ACCEPT_WAIT, answered).await {
+            Ok(answer) => answer.unwrap_or(Err(AcceptError::Stopping)),
+            Err(_) => Err(AcceptError::Stalled),
+        }
     }
 }
 
@@ -217,7 +227,7 @@ async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
     let life = inner.divide(batch);
     let rows = batch.iter().map(|waiting| waiting.new.clone()).collect();
     let begun_at = inner.clock.now();
-    let appended = inner.store.append(&life, rows).await;
+    let appended = watched(inner, inner.store.append(&life, rows)).await;
     match inner.mind(&life, appended) {
         Ok(appended) => {
             let took = inner.clock.now().since(begun_at);
@@ -238,6 +248,20 @@ async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
             }
         }
     }
+}
+
+/// Waits for a commit, and lets callers know if it hangs.
+async fn watched<T>(inner: &Inner, commit: impl Future<Output = T>) -> T {
+    let mut commit = std::pin::pin!(commit);
+    if let Ok(ended) = tokio::time::timeout(limit::COMMIT_STALL, &mut commit).await {
+        return ended;
+    }
+    tracing::warn!("the database does not answer: new messages are refused");
+    inner.set_stalled(true);
+    let ended = commit.await;
+    inner.set_stalled(false);
+    tracing::info!("the database has answered");
+    ended
 }
 
 /// The caller may have gone; the message is accepted or refused all the same.

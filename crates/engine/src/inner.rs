@@ -86,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) changes_hinted: Notify,
     events: broadcast::Sender<Event>,
     stopping: AtomicBool,
+    /// A commit hangs.
+    stalled: AtomicBool,
 }
 
 /// What the loops share under one short lock.
@@ -138,6 +140,7 @@ impl Inner {
             changes_hinted: Notify::new(),
             events: broadcast::channel(WATCHED_EVENTS).0,
             stopping: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
         }
     }
 
@@ -249,6 +252,15 @@ impl Inner {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether a commit hangs, so that nothing can be accepted.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_stalled(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Release);
     }
 
     /// Tells whoever watches, if anybody does.

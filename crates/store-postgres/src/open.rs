@@ -6,13 +6,14 @@ use tracing::warn;
 use watchfire_domain::limit;
 
 use crate::address::Address;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultResult};
 use crate::ledger::Places;
 use crate::migration::{MigrationError, migrate};
 use crate::parameter::params;
 use crate::partition::Days;
 use crate::pool::Pool;
-use crate::session::{Mode, Tx};
+use crate::row::Columns;
+use crate::session::{Mode, Tx, in_transaction};
 use crate::tls::MakeTls;
 
 /// The shared store. Clones share its connections.
@@ -74,6 +75,11 @@ pub enum OpenError {
          use a newer server"
     )]
     Newer { found: i64, known: i64 },
+    #[error(
+        "open the database: its secrets are sealed with another master key; \
+         give all nodes the same"
+    )]
+    OtherKey,
     #[error("open the database: its migration {version} is not the one of this server")]
     ChangedMigration { version: i64 },
 }
@@ -141,12 +147,37 @@ impl Postgres {
         Ok(())
     }
 
+    /// Makes sure that all nodes seal secrets with one key, which is known here by a keyed hash.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::OtherKey`] if the database has secrets under another one.
+    pub async fn agree_on_key(&self, fingerprint: &[u8; 32]) -> Result<(), OpenError> {
+        let agree = in_transaction!(self.people, Mode::Write, tx => agree(&tx, fingerprint));
+        match agree.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(OpenError::OtherKey),
+            Err(fault) => Err(classify("the configured address", fault)),
+        }
+    }
+
     /// Hands out no more connections. Every later call fails with
     /// [`watchfire_store::StoreError::Closed`].
     pub fn close(&self) {
         self.ledger.close();
         self.people.close();
     }
+}
+
+/// Whether the fingerprint is the first, or the one that stands there.
+async fn agree(tx: &Tx, fingerprint: &[u8; 32]) -> FaultResult<bool> {
+    let sql = "INSERT INTO seal AS s (single, fingerprint) VALUES (true, $1) \
+         ON CONFLICT (single) DO UPDATE SET fingerprint = s.fingerprint \
+         RETURNING s.fingerprint = $1";
+    let row = tx.first(sql, params![fingerprint.as_slice()]).await?;
+    row.map_or(Ok(false), |row| {
+        Columns::of(&row, "seal").get("fingerprint")
+    })
 }
 
 fn classify(at: &str, fault: Fault) -> OpenError {

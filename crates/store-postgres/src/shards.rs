@@ -44,8 +44,9 @@ pub(crate) fn numbers(shards: ShardSet) -> Vec<i16> {
 
 async fn take(tx: &Tx, life: &Life, limit: usize) -> FaultResult<ShardSet> {
     let key = nodes::hold(tx, life).await?;
+    // Keys are given in a row: whoever takes neighbours takes all of an application's endpoints.
     let sql = "UPDATE shard SET node = $1 WHERE shard IN (\
-         SELECT shard FROM shard WHERE node IS NULL ORDER BY shard LIMIT $2 \
+         SELECT shard FROM shard WHERE node IS NULL ORDER BY (shard * 167) % 256 LIMIT $2 \
          FOR UPDATE SKIP LOCKED) RETURNING shard::bigint";
     read_set(tx, sql, params![key, at_most(limit)]).await
 }

@@ -15,6 +15,8 @@ use watchfire_domain::secret::SecretText;
 pub(crate) const JWT_SECRET: &str = "jwt.secret";
 /// The key that endpoints' secrets are sealed with.
 pub(crate) const MASTER_KEY: &str = "master.key";
+/// What this node is called among others.
+const NODE_NAME: &str = "node.name";
 const KEY_BYTES: usize = 32;
 
 /// The data folder, made if it is missing.
@@ -43,14 +45,20 @@ impl DataDir {
     /// The key that secrets are sealed with; made if there is none.
     pub(crate) fn master_key(&self, entropy: &dyn Entropy) -> Result<[u8; KEY_BYTES]> {
         let text = self.read_or_make(MASTER_KEY, entropy)?;
-        let bytes = BASE64.decode(text.as_bytes()).ok();
-        let key = bytes.and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes).ok());
-        key.with_context(|| {
+        decode_key(&text).with_context(|| {
             format!(
                 "{}: is not a key of {KEY_BYTES} bytes in base64",
                 self.0.join(MASTER_KEY).display()
             )
         })
+    }
+
+    /// The name of a node that keeps its secrets here; made if there is none.
+    pub(crate) fn node_name(&self, entropy: &dyn Entropy) -> Result<String> {
+        let random = self.read_or_make(NODE_NAME, entropy)?;
+        let plain = random.chars().filter(char::is_ascii_alphanumeric);
+        let short: String = plain.take(NODE_NAME_CHARS).collect();
+        Ok(format!("node-{}", short.to_ascii_lowercase()))
     }
 
     fn read_or_make(&self, name: &str, entropy: &dyn Entropy) -> Result<String> {
@@ -61,6 +69,15 @@ impl DataDir {
             Err(error) => Err(error).with_context(|| format!("{}: can't be read", path.display())),
         }
     }
+}
+
+/// So many of 36 characters are not drawn twice.
+const NODE_NAME_CHARS: usize = 10;
+
+/// A key as it is written down.
+pub(crate) fn decode_key(text: &str) -> Option<[u8; KEY_BYTES]> {
+    let bytes = BASE64.decode(text.trim().as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 fn read_secret(mut file: File, path: &Path) -> Result<String> {

@@ -6,6 +6,7 @@
 //! Start reading at `server`.
 
 mod ambient;
+mod backend;
 mod backup_command;
 mod bench;
 mod cli;

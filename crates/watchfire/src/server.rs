@@ -14,11 +14,11 @@ use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::identity::Tokens;
 use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Post, Vault};
-use watchfire_store::{NodeId, Store};
-use watchfire_store_sqlite::{Options, Sqlite};
+use watchfire_store::NodeId;
 
 use crate::ambient::{SystemClock, SystemEntropy};
-use crate::data_dir::DataDir;
+use crate::backend::Backend;
+use crate::data_dir::{DataDir, decode_key};
 use crate::http_server::HttpServer;
 use crate::settings::{Settings, SmtpSettings};
 use crate::{contracts, metrics};
@@ -32,7 +32,7 @@ pub(crate) struct Server {
     dashboard: Option<DashboardState>,
     metrics: Option<(HttpServer, Router)>,
     address: SocketAddr,
-    store: Sqlite,
+    store: Backend,
 }
 
 impl Server {
@@ -40,9 +40,11 @@ impl Server {
     pub(crate) async fn start(settings: &Settings) -> Result<Self> {
         let contracts = Arc::new(contracts::catalog(settings)?);
         let data = DataDir::open(&settings.data)?;
-        let store = Sqlite::open(data.path(), Options::default())?;
+        let store = Backend::open(settings, &data).await?;
         let jwt_secret = jwt_secret(settings, &data)?;
-        let master_key = data.master_key(&SystemEntropy)?;
+        let vault = Vault::new(&master_key(settings, &data)?);
+        store.agree_on_key(&vault).await?;
+        let node = store.node(settings, &data)?;
         let http = HttpServer::bind(settings.listen, settings.trusted_proxies.clone())
             .await
             .with_context(|| format!("listen on {}", settings.listen))?;
@@ -53,20 +55,20 @@ impl Server {
             ..Policy::default()
         };
         let parts = Parts {
-            store: Arc::new(store.clone()) as Arc<dyn Store>,
+            store: store.shared(),
             transport: Arc::new(client(settings, &policy)?),
             policy: Arc::new(policy),
             contracts,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            vault: Arc::new(Vault::new(&master_key)),
+            vault: Arc::new(vault),
             post: settings
                 .smtp
                 .as_ref()
                 .map(|smtp| post(settings, smtp))
                 .transpose()?,
         };
-        let engine = Engine::start(parts, engine_config(settings)).await?;
+        let engine = Engine::start(parts, engine_config(settings, (node, store.company()))).await?;
         let api = ApiConfig {
             jwt_secret: jwt_secret.clone(),
             public_url: settings.public_url.clone(),
@@ -154,6 +156,14 @@ pub(crate) fn jwt_secret(settings: &Settings, data: &DataDir) -> Result<SecretTe
     }
 }
 
+/// The key stored secrets are sealed with: the configured one, else the data folder's.
+fn master_key(settings: &Settings, data: &DataDir) -> Result<[u8; 32]> {
+    match &settings.master_key {
+        Some(key) => decode_key(key.expose()).context("master_key"),
+        None => data.master_key(&SystemEntropy),
+    }
+}
+
 fn dashboard_config(settings: &Settings, jwt_secret: &SecretText) -> DashboardConfig {
     DashboardConfig {
         tokens: Tokens::new(jwt_secret),
@@ -207,10 +217,10 @@ fn read_pem(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("extra_ca_file {}", path.display()))
 }
 
-fn engine_config(settings: &Settings) -> Config {
+fn engine_config(settings: &Settings, (node, company): (NodeId, Company)) -> Config {
     Config {
-        node: NodeId("embedded".to_owned()),
-        company: Company::Alone,
+        node,
+        company,
         bounds: Bounds::default(),
         default_contract: settings.default_contract.clone(),
         signature_headers: settings.signature_headers,

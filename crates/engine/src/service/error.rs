@@ -116,6 +116,7 @@ impl From<AcceptError> for Error {
             AcceptError::Overloaded => Self::Overloaded,
             AcceptError::Stopping => Self::Stopping,
             AcceptError::NoLease => Self::NoLease,
+            stalled @ AcceptError::Stalled => StoreError::Unavailable(stalled.into()).into(),
             AcceptError::Store(error) => Self::Store(error),
         }
     }

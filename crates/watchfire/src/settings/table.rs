@@ -68,6 +68,39 @@ pub(super) const TABLE: &[Setting] = &[
         about: "Folder of the embedded database and of the generated secrets. Made if missing.",
     },
     Setting {
+        key: "database_url",
+        env: "WATCHFIRE_DATABASE_URL",
+        flag: None,
+        default: "none: the embedded database in the data folder",
+        about: "PostgreSQL 15 or later, for several nodes: \
+                postgres://user:password@host:port/database?sslmode=verify-full. `sslmode` is \
+                disable, prefer, require or verify-full (with `sslrootcert`, a PEM file).",
+    },
+    Setting {
+        key: "database_connections",
+        env: "WATCHFIRE_DATABASE_CONNECTIONS",
+        flag: None,
+        default: "10",
+        about: "Connections of this node to PostgreSQL, 2 to 100: half for messages and \
+                deliveries, half for people.",
+    },
+    Setting {
+        key: "node",
+        env: "WATCHFIRE_NODE",
+        flag: None,
+        default: "made at the first start, in the data folder",
+        about: "Name of this node among those of one PostgreSQL. Each needs its own, the same \
+                after a restart.",
+    },
+    Setting {
+        key: "master_key",
+        env: "WATCHFIRE_MASTER_KEY",
+        flag: None,
+        default: "made at the first start, in the data folder",
+        about: "Key that stored secrets are sealed with: 32 bytes in base64. All nodes of one \
+                PostgreSQL need the same.",
+    },
+    Setting {
         key: "jwt_secret",
         env: "WATCHFIRE_JWT_SECRET",
         flag: None,
