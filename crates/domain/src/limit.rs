@@ -201,6 +201,8 @@ limits! {
     /// How long a node that says nothing is taken to be alive: several beats, so that a short
     /// fault of the network or the database costs nobody their place.
     NODE_LEASE: Time = Duration::from_secs(15);
+    /// Outcomes that wait so long to be recorded make a server not ready.
+    STALLED_AFTER: Time = Duration::from_secs(30);
     /// How long other nodes can look up what was changed; one that is away for longer has lost its
     /// lease and begins anew.
     CHANGE_LOG_AGE: Time = hours(1);

@@ -123,6 +123,18 @@ impl Inner {
         result
     }
 
+    /// A node that is alone needs no lease; it says now and then how it is, for whoever asks.
+    pub(crate) async fn say_how_it_is(&self) {
+        if self.config.company != Company::Alone {
+            return;
+        }
+        let beat = self.sign_of_life(Rhythm::default());
+        if let Err(error) = self.store.beat(&self.life(), beat).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "this node did not say how it is");
+        }
+    }
+
     fn fenced(&self, life: &Life) {
         let mut shared = self.shared.lock();
         if shared.station.life.epoch == life.epoch {

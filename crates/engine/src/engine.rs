@@ -240,6 +240,11 @@ impl Engine {
         self.inner.has_lease()
     }
 
+    /// Whether deliveries go on: outcomes are recorded, and the lease holds.
+    pub fn makes_progress(&self) -> bool {
+        self.inner.has_lease() && self.inner.records()
+    }
+
     /// Whether this node makes an endpoint's deliveries.
     pub fn makes(&self, endpoint: EndpointKey) -> bool {
         self.inner.makes(endpoint)

@@ -15,6 +15,7 @@ use watchfire_deliver::{Policy, Transport};
 use watchfire_domain::ambient::{Clock, Entropy};
 use watchfire_domain::health::{Health, Notice};
 use watchfire_domain::id::MessageId;
+use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AppKey, ChangeNumber, DeliveryRef, EndpointKey, Epoch, NewOwed, OwedReason, Seq, Series, Store,
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     /// Entries handed to the record loop and not yet on disk.
     recording: AtomicUsize,
     recorded: Notify,
+    /// When something was recorded last, or nothing was to be.
+    progressed_at: Mutex<Instant>,
     /// Somebody has created a background task.
     pub(crate) new_task: Notify,
     /// Held while messages are appended and put into the lanes.
@@ -132,6 +135,7 @@ impl Inner {
             entries,
             recording: AtomicUsize::new(0),
             recorded: Notify::new(),
+            progressed_at: Mutex::new(Instant::now()),
             new_task: Notify::new(),
             appending: tokio::sync::Mutex::default(),
             claiming: tokio::sync::Mutex::default(),
@@ -183,7 +187,9 @@ impl Inner {
 
     /// Hands something to the record loop, which drops it if the life it belongs to has ended.
     pub(crate) fn write(&self, epoch: Epoch, entry: Entry) {
-        self.recording.fetch_add(1, Ordering::AcqRel);
+        if self.recording.fetch_add(1, Ordering::AcqRel) == 0 {
+            *self.progressed_at.lock() = Instant::now();
+        }
         // After a stop nobody writes any more: what was interrupted is fresh or owed at the next
         // start.
         if self.entries.send((epoch, entry)).is_err() && !self.is_stopping() {
@@ -194,7 +200,14 @@ impl Inner {
     /// So many entries are on disk.
     pub(crate) fn written(&self, entries: usize) {
         self.recording.fetch_sub(entries, Ordering::AcqRel);
+        *self.progressed_at.lock() = Instant::now();
         self.recorded.notify_waiters();
+    }
+
+    /// Whether what is to be recorded is recorded.
+    pub(crate) fn records(&self) -> bool {
+        self.recording.load(Ordering::Acquire) == 0
+            || self.progressed_at.lock().elapsed() < limit::STALLED_AFTER
     }
 
     /// Waits while so much is to be recorded that nothing more should be accepted.

@@ -23,9 +23,8 @@ pub(crate) async fn upkeep_loop(inner: Arc<Inner>) {
         saved = follow_checkpoint(&inner, saved).await;
         note_key_uses(&inner).await;
         if round % SLOW_ROUNDS == 0 {
-            let mut shared = inner.shared.lock();
-            let own = shared.station.held.with(shared.station.leaving);
-            shared.dispatcher.sweep(own);
+            sweep(&inner);
+            inner.say_how_it_is().await;
         }
         // One node is enough.
         let prunes = inner.shared.lock().station.held.contains(Shard::FIRST);
@@ -33,6 +32,12 @@ pub(crate) async fn upkeep_loop(inner: Arc<Inner>) {
             prune(&inner).await;
         }
     }
+}
+
+fn sweep(inner: &Inner) {
+    let mut shared = inner.shared.lock();
+    let own = shared.station.held.with(shared.station.leaving);
+    shared.dispatcher.sweep(own);
 }
 
 /// Stores how far everything is settled or owed, if that moved.

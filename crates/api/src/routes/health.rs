@@ -9,6 +9,8 @@ use crate::state::ApiState;
 use crate::wire::health::{HealthCheckOut, PartOut};
 
 /// Checks the server and its database
+///
+/// The queue is at fault while outcomes can't be recorded, or while the node has lost its lease.
 #[utoipa::path(
     get, path = "/api/v1/health", operation_id = "v1.health.get", tag = "Health",
     security(()),
@@ -27,9 +29,15 @@ pub(super) async fn check(State(api): State<ApiState>) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, PartOut::ERROR)
         }
     };
+    let (status, queue) = if api.engine().makes_progress() {
+        (status, PartOut::OK)
+    } else {
+        tracing::warn!("this node makes no progress, or has no lease");
+        (StatusCode::INTERNAL_SERVER_ERROR, PartOut::ERROR)
+    };
     let body = HealthCheckOut {
         database,
-        queue: PartOut::OK,
+        queue,
         cache: PartOut::OK,
     };
     json(status, &body)

@@ -18,6 +18,7 @@ mod health;
 mod keys;
 mod messages;
 mod needs;
+mod nodes;
 mod notices;
 mod operational;
 mod records;

@@ -66,6 +66,7 @@ const NEEDS: &[(&str, &str, Scope)] = &[
     ("PUT", "/event-type/{event_type_name}", Scope::Admin),
     ("PATCH", "/event-type/{event_type_name}", Scope::Admin),
     ("DELETE", "/event-type/{event_type_name}", Scope::Admin),
+    ("GET", "/node", Scope::Admin),
     ("GET", "/notice", Scope::EndpointsRead),
     ("POST", "/notice/{notice_id}/read", Scope::EndpointsWrite),
     ("GET", "/operational-webhook/endpoint", Scope::Admin),

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     applications, attempts, audit, auth, batch, contracts, endpoint_health, endpoints, event_types,
-    fallback, health, keys, messages, notices, operational, records, secrets, tasks,
+    fallback, health, keys, messages, nodes, notices, operational, records, secrets, tasks,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -123,6 +123,7 @@ fn events() -> Tables {
         routes!(auth::dashboard_access),
         routes!(auth::logout),
         routes!(auth::redrive),
+        routes!(nodes::list),
         routes!(health::check),
         routes!(health::ping),
     ]

@@ -7,8 +7,9 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthCheckOut {
     pub(crate) database: PartOut,
-    /// Part of the process: there whenever it answers.
+    /// Whether deliveries go on.
     pub(crate) queue: PartOut,
+    /// Part of the process: there whenever it answers.
     pub(crate) cache: PartOut,
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod field;
 pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod message;
+pub(crate) mod node;
 pub(crate) mod notice;
 pub(crate) mod record;
 pub(crate) mod task;

@@ -25,3 +25,10 @@ async fn the_document_is_served() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.json()["openapi"], "3.1.0");
 }
+
+#[tokio::test]
+async fn nodes_are_listed() {
+    let mut server = Server::start().await;
+    server.show("GET /node", "").await;
+    insta::assert_snapshot!(server.transcript());
+}
