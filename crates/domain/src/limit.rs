@@ -216,6 +216,9 @@ limits! {
     /// One call to a shared database with all its statements; then it is given up, and the
     /// connection with it.
     DATABASE_TIMEOUT: Time = Duration::from_secs(10);
+    /// One look at a shared database, as a request to the API needs it: no longer than a message
+    /// waits for its commit.
+    DATABASE_READ_TIMEOUT: Time = Duration::from_secs(5);
     /// Payload bytes sent to a shared database in one statement; a larger batch takes several.
     DATABASE_STATEMENT_BYTES_MAX: Bytes = 8 * 1024 * 1024;
     /// Messages between the checkpoint and the newest one before laggards are spilled: bounds

@@ -195,11 +195,16 @@ impl Tries {
     }
 }
 
-/// Gives up on a call after [`limit::DATABASE_TIMEOUT`].
+/// Gives up on a call after [`limit::DATABASE_TIMEOUT`], or [`limit::DATABASE_READ_TIMEOUT`].
 pub(crate) async fn within_bounds<T, E: Ending>(
+    mode: Mode,
     call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    match tokio::time::timeout(limit::DATABASE_TIMEOUT, call).await {
+    let most = match mode {
+        Mode::Write => limit::DATABASE_TIMEOUT,
+        Mode::Read => limit::DATABASE_READ_TIMEOUT,
+    };
+    match tokio::time::timeout(most, call).await {
         Ok(result) => result,
         Err(_) => Err(Fault::Late.into()),
     }
@@ -210,7 +215,7 @@ pub(crate) async fn within_bounds<T, E: Ending>(
 /// The work is an expression of a future that may use `$tx`, a [`Tx`], by reference.
 macro_rules! in_transaction {
     ($pool:expr, $mode:expr, $tx:ident => $work:expr) => {
-        $crate::session::within_bounds(async {
+        $crate::session::within_bounds($mode, async {
             let mut tries = $crate::session::Tries::default();
             loop {
                 let $tx = $pool.begin($mode).await?;

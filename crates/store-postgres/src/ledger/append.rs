@@ -113,7 +113,7 @@ async fn try_append(
     life: &Life,
     batch: &[NewMessage],
 ) -> Result<Written, Obstacle> {
-    let begun = within_bounds(async {
+    let begun = within_bounds(Mode::Write, async {
         let tx = store.ledger.begin(Mode::Write).await?;
         let done = work(store, &tx, life, batch).await;
         Ok::<_, Fault>((tx, done))
