@@ -8,6 +8,7 @@ mod harness;
 mod addresses;
 mod answers;
 mod backup;
+mod browser;
 mod command_line;
 mod crash;
 mod demo;
