@@ -40,6 +40,12 @@ impl<C: FromStr + Clone + Display> Paging<C> {
         }
     }
 
+    /// With pages of so many items.
+    #[must_use]
+    pub(crate) fn with_items(self, items: usize) -> Self {
+        Self { items, ..self }
+    }
+
     /// What to ask the store for: one more than is shown tells whether there is another page.
     pub(crate) fn range(&self) -> Range<C> {
         Range {

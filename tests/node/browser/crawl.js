@@ -3,7 +3,7 @@
 // are seen.
 "use strict";
 
-const PER_SHAPE = 3;
+const PER_SHAPE = 2;
 const PAGES_MAX = 300;
 // Not pages: streams and files.
 const NO_PAGE = /\/live$|^\/assets\/|\/export|\.(csv|json|ndjson|css)$|^\/(api|docs|openapi|metrics)/;
@@ -53,7 +53,7 @@ async function crawl(guide, page, start, see, { perShape = PER_SHAPE } = {}) {
 }
 
 function links() {
-  const links = [...document.querySelectorAll("a[href]:not([download])")].map((link) => link.href);
+  const links = [...document.querySelectorAll("a[href]:not([download])")].map((link) => link.getAttribute("href"));
   const rows = [...document.querySelectorAll("[data-href]")].map((row) => row.dataset.href);
   return [...links, ...rows];
 }

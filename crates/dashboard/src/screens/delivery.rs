@@ -113,6 +113,7 @@ pub(crate) async fn page(at: InApp, Path(path): Path<DeliveryPath>, fields: Fiel
     let message = &*known.stored.message;
     let title = message.event_type.to_string();
     Ok(Page::new(Section::Deliveries, &title, body)
+        .tab(&format!("Delivery of {title}"))
         .beside(html! { (status::delivery(known.view.status)) span.muted { "to" } (endpoint_name(&at, known.endpoint)) })
         .crumb("Deliveries", &at.path("/deliveries"))
         .crumb("Message", &at.path(&format!("/messages/{}", message.id)))

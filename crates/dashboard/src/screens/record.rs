@@ -24,11 +24,14 @@ use crate::ui::status::{self, Tone};
 use crate::ui::table::pager;
 use crate::ui::{Icon, Page, Section, time};
 
+/// Messages on a page, however many endpoints there are.
+const ROWS_MIN: usize = 5;
+
 pub(crate) async fn page(at: InApp, fields: Fields) -> Answer {
     let Some(key) = fields.filled("key") else {
         return Ok(ask(&at));
     };
-    let paging = Paging::<MessageId>::of(&fields);
+    let paging = Paging::<MessageId>::of(&fields).with_items(rows(at.app.endpoints.len()));
     let Record { messages, heads } =
         records::read(at.engine(), &at.app, key, paging.range()).await?;
     let page = paging.cut(messages, &fields, |found| found.stored.message.id);
@@ -47,6 +50,12 @@ pub(crate) async fn page(at: InApp, fields: Fields) -> Answer {
         .crumb("Deliveries", &at.path("/deliveries"))
         .live(&at.path("/live"))
         .show_in(&at))
+}
+
+/// Messages on a page: the more endpoints there are, the wider each is.
+fn rows(endpoints: usize) -> usize {
+    let fitting = limit::DASHBOARD_PAGE_CELLS / endpoints.max(1);
+    fitting.clamp(ROWS_MIN, limit::DASHBOARD_PAGE_ITEMS)
 }
 
 fn ask(at: &InApp) -> axum::response::Response {
@@ -182,7 +191,9 @@ fn lanes(
     let mut endpoints: Vec<EndpointId> = Vec::new();
     for message in messages {
         for endpoint in message.deliveries.keys() {
-            if !endpoints.contains(endpoint) && endpoints.len() < limit::DASHBOARD_PAGE_ITEMS {
+            if !endpoints.contains(endpoint)
+                && endpoints.len() < limit::DASHBOARD_PAGE_CELLS / ROWS_MIN
+            {
                 endpoints.push(*endpoint);
             }
         }

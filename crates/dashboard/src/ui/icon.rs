@@ -68,7 +68,7 @@ icons! {
 /// An icon beside a word, silent to screen readers.
 pub(crate) fn icon(icon: Icon) -> Markup {
     html! {
-        svg.icon viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false" {
+        svg.icon viewBox="0 0 16 16" aria-hidden="true" {
             path d=(icon.drawing()) {}
         }
     }

@@ -121,6 +121,8 @@ const IN_APP: &[Entry] = &[
 pub(crate) struct Page<'a> {
     pub(crate) section: Section,
     pub(crate) title: &'a str,
+    /// What the browser's tab says, where the title alone is that of other pages as well.
+    pub(crate) tab: Option<String>,
     /// Stands beside the title: a state, a count.
     pub(crate) beside: Markup,
     /// The way to this page: texts and addresses, outermost first.
@@ -137,12 +139,19 @@ impl<'a> Page<'a> {
         Self {
             section,
             title,
+            tab: None,
             beside: html! {},
             crumbs: Vec::new(),
             actions: html! {},
             live: None,
             body,
         }
+    }
+
+    #[must_use]
+    pub(crate) fn tab(mut self, tab: &str) -> Self {
+        self.tab = Some(tab.to_owned());
+        self
     }
 
     #[must_use]
@@ -193,12 +202,10 @@ impl<'a> Page<'a> {
                 }
             }
         };
+        let tab = self.tab.as_deref().unwrap_or(self.title);
         let title = match at {
-            Some(at) => format!(
-                "{} · {}",
-                self.title, at.app.stored.application.settings.name
-            ),
-            None => self.title.to_owned(),
+            Some(at) => format!("{tab} · {}", at.app.stored.application.settings.name),
+            None => tab.to_owned(),
         };
         document(&view.state, &view.look, &title, &markup)
     }
