@@ -11,13 +11,13 @@ const NO_PAGE = /\/live$|^\/assets\/|\/export|\.(csv|json|ndjson|css)$|^\/(api|d
 // The shape of an address: `/dashboard/apps/{app}/endpoints?order&q`.
 function shape(url) {
   const { pathname, searchParams } = new URL(url);
-  const steps = pathname.split("/").map((step) => {
+  const path = pathname.split("/").map((step) => {
     const id = /^([a-z]+)_[0-9A-Za-z]{16,}$/.exec(step);
     if (id) return `{${id[1]}}`;
-    return step.includes(".") ? "{name}" : step;
-  });
+    return step;
+  }).join("/").replace(/\/(events|contracts)\/[^/]+/, "/$1/{name}");
   const names = [...new Set(searchParams.keys())].sort();
-  return steps.join("/") + (names.length ? `?${names.join("&")}` : "");
+  return path + (names.length ? `?${names.join("&")}` : "");
 }
 
 // Visits pages from `start` on and calls `see(page, answer, shape, first)` on each; `first` says
