@@ -144,23 +144,14 @@ fn shown(
     sample: &str,
     fault: Option<&str>,
 ) -> axum::response::Response {
-    let action = at.path(&format!("/events/{}/try", record.name));
-    let may = at.view.may(Scope::EventsWrite);
     let body = html! {
         div.grid {
             div.stack.wide {
-                (panel("Try it", &html! {}, &html! {
-                    @if let Some(fault) = fault { (block::callout(Tone::Bad, "It was not accepted", &html! { p { (fault) } })) }
-                    p.muted { "A sample, to be changed as you like. It goes to every endpoint that asks for this event type, like any other event." }
-                    form.form method="post" action=(action) {
-                        (csrf(&at.view))
-                        label.field {
-                            span { "Payload" }
-                            textarea.input.code-face name="payload" rows="14" spellcheck="false" { (sample) }
-                        }
-                        @if may { (control::submit(Weight::Primary, Some(Icon::Bolt), "Send it")) }
-                    }
-                }))
+                @if at.view.may(Scope::EventsWrite) {
+                    (panel("Try it", &html! {}, &trial(at, record, sample, fault)))
+                } @else {
+                    (panel("Example", &html! {}, &code::block("Payload", sample)))
+                }
                 @if let Some((version, schema)) = schema(record) {
                     (panel(&format!("Schema, version {version}"), &html! {}, &code::block("JSON Schema", &short_schema(schema))))
                 }
@@ -179,6 +170,22 @@ fn shown(
     Page::new(Section::Events, record.name.as_str(), body)
         .crumb("Event types", &at.path("/events"))
         .show_in(at)
+}
+
+/// The form that sends a sample.
+fn trial(at: &InApp, record: &EventTypeRecord, sample: &str, fault: Option<&str>) -> Markup {
+    html! {
+        @if let Some(fault) = fault { (block::callout(Tone::Bad, "It was not accepted", &html! { p { (fault) } })) }
+        p.muted { "A sample, to be changed as you like. It goes to every endpoint that asks for this event type, like any other event." }
+        form.form method="post" action=(at.path(&format!("/events/{}/try", record.name))) {
+            (csrf(&at.view))
+            label.field {
+                span { "Payload" }
+                textarea.input.code-face name="payload" rows="14" spellcheck="false" { (sample) }
+            }
+            (control::submit(Weight::Primary, Some(Icon::Bolt), "Send it"))
+        }
+    }
 }
 
 fn short_schema(schema: &serde_json::Value) -> String {
