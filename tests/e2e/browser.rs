@@ -6,6 +6,7 @@
 //! page at two sizes, light and dark, into `target/pictures` (or the folder it names).
 
 mod driver;
+mod fences;
 mod judge;
 mod pages;
 mod seed;

@@ -112,6 +112,11 @@ impl Report {
         }
     }
 
+    /// Holds a tour to have come to its end.
+    pub(super) fn expect_steps(&self, expected: &[&str]) {
+        assert_eq!(self.steps, expected, "what was done");
+    }
+
     /// The texts a tour noted under a name.
     pub(super) fn found_at(&self, name: &str) -> Vec<&str> {
         let noted = self.seen[name].as_array();

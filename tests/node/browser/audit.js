@@ -117,7 +117,9 @@ function pageFaults() {
     if (!named) faults.push(`no label: ${short(field)}`);
   }
   for (const form of document.querySelectorAll("form")) {
-    const sends = form.querySelector("button[type=submit], button:not([type]), input[type=submit]");
+    // A form around a list that is empty now asks for nothing.
+    const asks = form.querySelector("input:not([type=hidden]), select, textarea");
+    const sends = !asks || form.querySelector("button[type=submit], button:not([type]), input[type=submit]");
     if (!sends) faults.push(`no button sends this form: ${short(form)}`);
     const carries = form.querySelector("input[name=csrf]")?.value;
     const open = ["/dashboard/sign-in", "/portal/session"].includes(form.getAttribute("action"));

@@ -26,7 +26,7 @@ const FAULTS = {
   "same id": ["</main>", '<p id="a"></p><p id="a"></p></main>'],
   "repaired markup": ["</main>", "<p><div></div></p></main>"],
   "form without a token": ["</main>", '<form method="post" action="/x"><button>x</button></form></main>'],
-  "form without a button": ["</main>", '<form action="/x"></form></main>'],
+  "form without a button": ["</main>", '<form action="/x"><input aria-label="x"></form></main>'],
   "too wide": ["</main>", '<table><tr><td>' + "w".repeat(3000) + "</td></tr></table></main>"],
   "too heavy": ["</main>", `<p>${"word ".repeat(21_000)}</p></main>`],
   "bad contrast": ["</main>", '<p style="color: #ddd">Hardly to be read</p></main>'],

@@ -18,7 +18,7 @@ function faults() {
   if (!visible(document.querySelector("h1"))) faults.push("no heading can be seen");
   for (const form of document.querySelectorAll("form")) {
     // A form in a dialog or behind a fold is there once that is open.
-    if (!visible(form)) continue;
+    if (!visible(form) || !form.querySelector("input:not([type=hidden]), select, textarea")) continue;
     const sends = form.querySelectorAll("button[type=submit], button:not([type])");
     if (![...sends].some(visible)) faults.push(`nothing sends ${form.outerHTML.slice(0, 160)}`);
   }

@@ -30,17 +30,22 @@ pub(crate) async fn page(at: InApp, fields: Fields) -> Answer {
     let from = fields.filled("from").and_then(|text| text.parse().ok());
     let page = (from, limit::DASHBOARD_PAGE_ITEMS);
     let found = deliveries::find(at.engine(), &at.app, query, page).await?;
+    let list = html! {
+        div.stack #deliveries data-live {
+            (rows(&at, &fields, &found))
+            (further(&fields, &found))
+        }
+    };
     let body = html! {
         @if let Some(done) = fields.filled(DONE) { (block::done(done)) }
         (filter::form(&at, &fields))
-        form method="post" action=(at.path("/deliveries/act")) {
-            (csrf(&at.view))
-            input type="hidden" name="back" value=(fields.with(DONE, None).query());
-            div.stack #deliveries data-live {
-                (rows(&at, &fields, &found))
-                (further(&fields, &found))
+        @if at.view.may(Scope::Replay) {
+            form method="post" action=(at.path("/deliveries/act")) {
+                (csrf(&at.view))
+                input type="hidden" name="back" value=(fields.with(DONE, None).query());
+                (list)
             }
-        }
+        } @else { (list) }
     };
     let mut shown =
         Page::new(Section::Deliveries, "Deliveries", body).actions(actions(&at, &fields));
