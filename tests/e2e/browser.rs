@@ -7,6 +7,7 @@
 
 mod driver;
 mod fences;
+mod hostile;
 mod judge;
 mod pages;
 mod seed;
