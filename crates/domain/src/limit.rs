@@ -319,7 +319,7 @@ limits! {
     /// Rows of a list in the dashboard.
     DASHBOARD_PAGE_ITEMS: Count = 50;
     /// Cells of a table with a column for each endpoint; keeps its page under 100 kB.
-    DASHBOARD_PAGE_CELLS: Count = 120;
+    DASHBOARD_PAGE_CELLS: Count = 90;
     /// Live views open at a time; each is a connection that stays.
     LIVE_VIEWS_MAX: Count = 512;
     /// A live view; browsers open it anew.

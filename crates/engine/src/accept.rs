@@ -4,6 +4,7 @@
 //! larger the commit; there is no timer. The caller is answered after the commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -83,6 +84,32 @@ pub enum AcceptError {
     Store(#[from] Arc<StoreError>),
 }
 
+/// How long a commit may take; see [`limit`] for the defaults and reasons.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// After this, new messages are refused until the commit has ended.
+    pub commit: Duration,
+    /// After this, a message's producer is told to try again.
+    pub accept: Duration,
+}
+
+impl Patience {
+    /// Waits as long as it takes: where time is simulated, a commit takes any amount of it.
+    pub const ENDLESS: Self = Self {
+        commit: Duration::MAX,
+        accept: Duration::MAX,
+    };
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            commit: limit::COMMIT_STALL,
+            accept: limit::ACCEPT_WAIT,
+        }
+    }
+}
+
 /// A message that waits for the next commit.
 pub(crate) struct Waiting {
     new: NewMessage,
@@ -122,7 +149,7 @@ impl Inner {
                 mpsc::error::TrySendError::Full(_) => AcceptError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => AcceptError::Stopping,
             })?;
-        match tokio::time::timeout(limit::ACCEPT_WAIT, answered).await {
+        match tokio::time::timeout(self.config.patience.accept, answered).await {
             Ok(answer) => answer.unwrap_or(Err(AcceptError::Stopping)),
             Err(_) => Err(AcceptError::Stalled),
         }
@@ -253,7 +280,7 @@ async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
 /// Waits for a commit, and lets callers know if it hangs.
 async fn watched<T>(inner: &Inner, commit: impl Future<Output = T>) -> T {
     let mut commit = std::pin::pin!(commit);
-    if let Ok(ended) = tokio::time::timeout(limit::COMMIT_STALL, &mut commit).await {
+    if let Ok(ended) = tokio::time::timeout(inner.config.patience.commit, &mut commit).await {
         return ended;
     }
     tracing::warn!("the database does not answer: new messages are refused");

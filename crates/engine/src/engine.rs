@@ -17,7 +17,7 @@ use watchfire_store::{
     StoreError, StoreResult,
 };
 
-use crate::accept::{self, AcceptError, Accepted, NewEvent, Validation};
+use crate::accept::{self, AcceptError, Accepted, NewEvent, Patience, Validation};
 use crate::catalog::Snapshot;
 use crate::cluster::Company;
 use crate::dispatch::Bounds;
@@ -58,6 +58,7 @@ pub struct Config {
     /// Whom it shares its store with.
     pub company: Company,
     pub bounds: Bounds,
+    pub patience: Patience,
     /// The contract of applications that name none.
     pub default_contract: String,
     pub signature_headers: SignatureHeaders,

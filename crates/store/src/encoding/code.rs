@@ -123,6 +123,6 @@ mod tests {
         check::<Phase>(6);
         check::<Cause>(14);
         check::<Verdict>(18);
-        check::<SkipReason>(7);
+        check::<SkipReason>(8);
     }
 }
