@@ -20,7 +20,12 @@ const complain = (text) => { complaints.push(text); console.log(`COMPLAINT ${tex
 const assert = (holds, text) => { if (!holds) throw new Error(text); };
 
 async function open(browser) {
-  const context = await browser.newContext({ viewport: SIZES.desktop, acceptDownloads: true });
+  const context = await browser.newContext({
+    viewport: SIZES.desktop,
+    acceptDownloads: true,
+    // A colour on its way to another has no contrast worth judging.
+    reducedMotion: "reduce",
+  });
   await context.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => {
       console.error(`violation of ${event.violatedDirective} by ${event.blockedURI}`);

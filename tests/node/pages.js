@@ -60,7 +60,12 @@ const api = async (method, where, body) => {
 
 // A browser window whose every page is judged.
 async function open(browser, options = {}, expected = []) {
-  const context = await browser.newContext({ viewport: SIZES.desktop, ...options });
+  const context = await browser.newContext({
+    viewport: SIZES.desktop,
+    // A colour on its way to another has no contrast worth judging.
+    reducedMotion: "reduce",
+    ...options,
+  });
   await context.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => {
       console.error(`violation of ${event.violatedDirective} by ${event.blockedURI}`);
