@@ -1,6 +1,6 @@
 //! The table of everything that can be set; the reference page is generated from it.
 
-/// One thing that can be set. The reference page is generated from [`super::table`].
+/// One thing that can be set. The reference page is generated from [`super::table()`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     /// The key in the configuration file.
