@@ -50,6 +50,7 @@ const SOURCES: &[&str] = &[
 const SHORT_WALKS: &[&str] = &[
     "SCAN owed USING INDEX owed_lease",
     "SCAN o USING INDEX endpoint_owing",
+    "SCAN endpoint_owed USING INDEX endpoint_owing",
     "SCAN a USING COVERING INDEX application_deleted",
     "SCAN node",
     "SCAN shard USING INDEX shard_of_node",
