@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::hour_of;
+use watchfire_store::encoding::{hour_of, owner_cell};
 use watchfire_store::{
     Activity, ActivityCounts, ActivityPoint, AppKey, EndpointHour, EndpointKey, EndpointStanding,
     OwedNow, Owner, Step, StoreResult,
 };
 
-use self::counts::{COUNTS, name_of, read};
+use self::counts::{COUNTS, read};
 use crate::fault::FaultResult;
 use crate::open::Postgres;
 use crate::parameter::params;
@@ -37,7 +37,7 @@ impl Activity for Postgres {
         span: (Timestamp, Timestamp),
         step: Step,
     ) -> StoreResult<Vec<ActivityPoint>> {
-        let owner = name_of(of);
+        let owner = owner_cell(of);
         let work = in_transaction!(self.people, Mode::Read, tx => points(&tx, &owner, span, step));
         Ok(work.await?)
     }

@@ -21,7 +21,7 @@ use crate::open::Postgres;
 use crate::session::{Mode, in_transaction};
 
 pub(crate) use append::{Places, remember, remembered};
-pub(crate) use tally::{Tally, Writer};
+pub(crate) use tally::{Writer, write_tally};
 pub(crate) use unfinished::subtract;
 
 #[async_trait]

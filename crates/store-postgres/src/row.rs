@@ -6,7 +6,7 @@ use tokio_postgres::types::FromSql;
 use watchfire_domain::id::Ksuid;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::StoreError;
-use watchfire_store::encoding::Code;
+use watchfire_store::encoding::{Code, UnknownCode};
 
 use crate::fault::{Fault, FaultResult};
 
@@ -16,11 +16,6 @@ pub(crate) struct Columns<'r> {
     table: &'static str,
     next: usize,
 }
-
-/// A number that stands for nothing this version knows.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is not a value this version knows")]
-struct UnknownCode(i64);
 
 /// Bytes that are too many or too few.
 #[derive(Debug, thiserror::Error)]

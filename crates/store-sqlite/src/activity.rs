@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::hour_of;
+use watchfire_store::encoding::{hour_of, owner_cell};
 use watchfire_store::{
     Activity, ActivityCounts, ActivityPoint, AppKey, EndpointHour, EndpointKey, EndpointStanding,
     OwedNow, Owner, Step, StoreResult,
@@ -25,7 +25,7 @@ use crate::open::Sqlite;
 use crate::row::Columns;
 use crate::writer::Tx;
 
-pub(crate) use counts::{Table, add, name_of};
+pub(crate) use counts::{Table, add};
 
 const MINUTES_PER_HOUR: i64 = 60;
 
@@ -40,7 +40,7 @@ impl Activity for Sqlite {
         span: (Timestamp, Timestamp),
         step: Step,
     ) -> StoreResult<Vec<ActivityPoint>> {
-        let owner = name_of(of);
+        let owner = owner_cell(of);
         self.readers
             .run(move |connection| points(connection, &owner, span, step))
             .await

@@ -20,7 +20,7 @@ use crate::open::Sqlite;
 use crate::writer::{Rows, Tx};
 
 pub(crate) use append::{remember, remembered};
-pub(crate) use tally::Tally;
+pub(crate) use tally::write_tally;
 pub(crate) use unfinished::is_finished;
 
 #[async_trait]

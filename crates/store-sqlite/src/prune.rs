@@ -21,14 +21,14 @@
 use rusqlite::{Params, params};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::hour_of;
+use watchfire_store::encoding::{Tally, hour_of};
 use watchfire_store::{EndpointKey, PruneOrder, Pruned, Seq, StoreResult, StoredMessage};
 
 use crate::activity;
 use crate::configuration::prune_change_log;
 use crate::fault::{Fault, FaultResult};
 use crate::history::remove_payload;
-use crate::ledger::{Tally, is_finished};
+use crate::ledger::{is_finished, write_tally};
 use crate::message;
 use crate::nodes::{counter, set_counter};
 use crate::open::Sqlite;
@@ -245,7 +245,7 @@ impl Run {
             removed += 1;
         }
         self.used(removed);
-        tally.write(tx)
+        write_tally(tx, tally)
     }
 
     /// They stay, as part of their hours; so nothing of it counts as removed.

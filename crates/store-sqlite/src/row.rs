@@ -8,7 +8,7 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::StoreError;
 
 use crate::fault::{Fault, FaultResult};
-use watchfire_store::encoding::Code;
+use watchfire_store::encoding::{Code, UnknownCode};
 
 /// Reads the columns of a row in the order they were selected. The first one names the row.
 pub(crate) struct Columns<'r> {
@@ -16,11 +16,6 @@ pub(crate) struct Columns<'r> {
     table: &'static str,
     next: usize,
 }
-
-/// A number that stands for nothing this version knows.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is not a value this version knows")]
-struct UnknownCode(i64);
 
 impl<'r> Columns<'r> {
     pub(crate) fn of(row: &'r Row<'r>, table: &'static str) -> Self {

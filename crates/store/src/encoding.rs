@@ -3,10 +3,14 @@
 
 mod blob;
 mod cells;
+mod changed;
 mod code;
+mod rollup;
 
 pub use blob::{InvalidBlob, decode_keys, decode_timing, encode_keys, encode_timing};
 pub use cells::{
     Inconsistent, NextCells, OutcomeCells, StateCells, count_cell, hour_of, is_accepted, is_unwell,
 };
-pub use code::Code;
+pub use changed::ChangedCells;
+pub use code::{Code, UnknownCode};
+pub use rollup::{ACTIVITY_CELLS, HourCells, Tally, activity_cells, activity_of, owner_cell};

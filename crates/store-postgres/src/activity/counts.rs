@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use watchfire_domain::lag::{BUCKETS, Histogram};
-use watchfire_store::{ActivityCounts, AppKey, Owner};
+use watchfire_store::encoding::{ACTIVITY_CELLS, activity_cells, activity_of};
+use watchfire_store::{ActivityCounts, AppKey};
 
 use crate::fault::FaultResult;
 use crate::parameter::Parameter;
@@ -15,42 +15,15 @@ use crate::session::Tx;
 pub(super) const COUNTS: &str = "accepted, delivered, exhausted, skipped, cancelled, attempts_failed, lag00, \
      lag01, lag02, lag03, lag04, lag05, lag06, lag07, lag08, lag09, lag10, lag11, \
      lag12, lag13, lag14, lag15, lag16, lag17, lag18";
-const COUNTERS: usize = 6 + BUCKETS;
-
-/// How an owner is named in the table.
-pub(super) fn name_of(owner: &Owner) -> String {
-    match owner {
-        Owner::Organization(org) => format!("o:{org}"),
-        Owner::Application(app) => format!("a:{}", app.0),
-    }
-}
 
 /// Counts column by column.
 #[derive(Default)]
-struct Cells([Vec<i64>; COUNTERS]);
+struct Cells([Vec<i64>; ACTIVITY_CELLS]);
 
 impl Cells {
     fn push(&mut self, counts: &ActivityCounts) {
-        let ActivityCounts {
-            accepted,
-            delivered,
-            exhausted,
-            skipped,
-            cancelled,
-            attempts_failed,
-            lag,
-        } = counts;
-        let heads = [
-            accepted,
-            delivered,
-            exhausted,
-            skipped,
-            cancelled,
-            attempts_failed,
-        ];
-        let all = heads.into_iter().chain(&lag.counts);
-        for (column, count) in self.0.iter_mut().zip(all) {
-            column.push(i64::try_from(*count).unwrap_or(i64::MAX));
+        for (column, count) in self.0.iter_mut().zip(activity_cells(counts)) {
+            column.push(count);
         }
     }
 
@@ -89,7 +62,7 @@ pub(crate) async fn add_minutes(
          FROM new JOIN application p ON p.key = new.app GROUP BY 1, 2) AS sums (owner, minute, \
          {COUNTS}) ORDER BY owner, minute \
          ON CONFLICT (owner, minute, part) DO UPDATE SET {}",
-        numbers(2, 2 + COUNTERS),
+        numbers(2, 2 + ACTIVITY_CELLS),
         additions()
     );
     let parameters = cells.parameters(&[&part, &apps, &minutes]);
@@ -116,7 +89,7 @@ pub(super) async fn add_hours(
         "INSERT INTO activity_hour AS a (owner, hour, {COUNTS}) \
          SELECT * FROM unnest({}) AS new (owner, hour, {COUNTS}) ORDER BY owner, hour \
          ON CONFLICT (owner, hour) DO UPDATE SET {}",
-        numbers(1, 2 + COUNTERS),
+        numbers(1, 2 + ACTIVITY_CELLS),
         additions()
     );
     tx.execute(&sql, &cells.parameters(&[&owners, &hours]))
@@ -146,20 +119,7 @@ fn each_column(text: impl Fn(&str) -> String) -> String {
 
 /// Reads [`COUNTS`].
 pub(super) fn read(columns: &mut Columns<'_>) -> FaultResult<ActivityCounts> {
-    let mut next = |column| columns.number(column);
-    let mut counts = ActivityCounts {
-        accepted: next("accepted")?,
-        delivered: next("delivered")?,
-        exhausted: next("exhausted")?,
-        skipped: next("skipped")?,
-        cancelled: next("cancelled")?,
-        attempts_failed: next("attempts_failed")?,
-        lag: Histogram::default(),
-    };
-    for count in &mut counts.lag.counts {
-        *count = next("lag")?;
-    }
-    Ok(counts)
+    activity_of(|column| columns.number(column))
 }
 
 #[cfg(test)]
@@ -168,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_counter_has_its_column() {
-        assert_eq!(COUNTS.split(", ").count(), COUNTERS);
+        assert_eq!(COUNTS.split(", ").count(), ACTIVITY_CELLS);
         assert_eq!(numbers(2, 3), "$2, $3, $4");
     }
 }

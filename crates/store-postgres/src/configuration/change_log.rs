@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use watchfire_domain::id::{ApplicationId, KeyId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::ChangedCells;
 use watchfire_store::{AppKey, Change, ChangeNumber, Changed, EndpointKey, Logged};
 
 use super::application;
@@ -17,13 +18,8 @@ use crate::fault::FaultResult;
 use crate::message::bytes_of;
 use crate::nodes::{counter, set_counter};
 use crate::parameter::params;
-use crate::row::{Columns, at_most};
+use crate::row::{Columns, at_most, small};
 use crate::session::Tx;
-
-const APPLICATION: i16 = 0;
-const APPLICATION_DELETED: i16 = 1;
-const ENDPOINT: i16 = 2;
-const API_KEY: i16 = 3;
 
 /// The lock that transactions with changes take turns under, for the last moment before they
 /// commit.
@@ -85,16 +81,11 @@ async fn write(tx: &Tx, stale: &[Changed]) -> FaultResult<()> {
     let mut endpoints = Vec::new();
     let mut keys = Vec::new();
     for changed in stale {
-        let (kind, app, endpoint, key) = match changed {
-            Changed::Application(app) => (APPLICATION, Some(app.0), None, None),
-            Changed::ApplicationDeleted(app) => (APPLICATION_DELETED, Some(app.0), None, None),
-            Changed::Endpoint { app, endpoint } => (ENDPOINT, Some(app.0), Some(endpoint.0), None),
-            Changed::ApiKey(id) => (API_KEY, None, None, Some(bytes_of(id.ksuid()))),
-        };
-        kinds.push(kind);
-        apps.push(app);
-        endpoints.push(endpoint);
-        keys.push(key);
+        let cells = ChangedCells::from(*changed);
+        kinds.push(small(cells.kind));
+        apps.push(cells.app);
+        endpoints.push(cells.endpoint);
+        keys.push(cells.api_key.map(|id| bytes_of(id.ksuid())));
     }
     let sql = "INSERT INTO change_log (kind, app, endpoint, api_key) \
          SELECT * FROM unnest($1, $2, $3, $4)";
@@ -110,19 +101,16 @@ pub(super) async fn after(tx: &Tx, after: ChangeNumber, limit: usize) -> FaultRe
     rows.iter().map(read).collect()
 }
 
-/// The table says which columns go with which kind.
 fn read(row: &Row) -> FaultResult<Logged> {
     let mut columns = Columns::of(row, "change_log");
     let number = ChangeNumber(columns.get("number")?);
-    let kind: i16 = columns.get("kind")?;
-    let app = AppKey(columns.get::<Option<i64>>("app")?.unwrap_or(0));
-    let endpoint = EndpointKey(columns.get::<Option<i64>>("endpoint")?.unwrap_or(0));
-    let changed = match kind {
-        APPLICATION => Changed::Application(app),
-        APPLICATION_DELETED => Changed::ApplicationDeleted(app),
-        ENDPOINT => Changed::Endpoint { app, endpoint },
-        _ => Changed::ApiKey(KeyId::from_ksuid(columns.ksuid("api_key")?)),
+    let cells = ChangedCells {
+        kind: columns.small("kind")?,
+        app: columns.get("app")?,
+        endpoint: columns.get("endpoint")?,
+        api_key: columns.ksuid_if("api_key")?.map(KeyId::from_ksuid),
     };
+    let changed = Changed::try_from(cells).map_err(|error| columns.unreadable("kind", error))?;
     Ok(Logged { number, changed })
 }
 

@@ -23,12 +23,13 @@ use tracing::warn;
 use watchfire_domain::id::{MessageId, Uid};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::Tally;
 use watchfire_store::{
     AppKey, Appended, EndpointKey, Life, NewMessage, Remembered, Seq, StoreError,
 };
 
 use super::owing::Owing;
-use super::{Tally, Writer};
+use super::{Writer, write_tally};
 use crate::fault::{Fault, FaultResult};
 use crate::message::{self, bytes_of};
 use crate::nodes;
@@ -358,7 +359,7 @@ async fn insert(
 ) -> FaultResult<Vec<Vec<EndpointKey>>> {
     insert_answers(tx, new).await?;
     insert_event_ids(tx, new).await?;
-    let mut tally = Tally::of(node, Writer::Append);
+    let mut tally = Tally::default();
     let mut owing = Owing::open(tx, new).await?;
     let mut parked = Vec::with_capacity(new.len());
     for (seq, message) in new {
@@ -367,7 +368,7 @@ async fn insert(
     }
     insert_messages(tx, node, new).await?;
     owing.close(tx, node).await?;
-    tally.write(tx).await?;
+    write_tally(tx, (node, Writer::Append), tally).await?;
     Ok(parked)
 }
 

@@ -1,11 +1,11 @@
 //! What new messages owe from the start.
 
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::Tally;
 use watchfire_store::{
     DeliveryRef, Elsewhere, EndpointKey, InTurn, NewMessage, NewOwed, OwedReason, Seq, Series,
 };
 
-use super::Tally;
 use crate::fault::FaultResult;
 use crate::owed::{Book, Put, Wanted};
 use crate::session::Tx;

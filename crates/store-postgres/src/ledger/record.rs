@@ -9,12 +9,13 @@ use watchfire_domain::attempt::AfterAttempt;
 use watchfire_domain::health::Health;
 use watchfire_domain::id::{AttemptId, MessageId};
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::Tally;
 use watchfire_store::{
     AppKey, AttemptRecord, DeliveryRef, EndpointKey, FenceToken, HealthChange, Life, NewNotice,
     NewOwed, OwedReason, Recorded, Seq, Standing, Write,
 };
 
-use super::{Tally, Writer};
+use super::{Writer, write_tally};
 use crate::attempt;
 use crate::configuration;
 use crate::fault::FaultResult;
@@ -44,7 +45,7 @@ pub(super) async fn record(
         news,
         stored,
         leased: Vec::new(),
-        tally: Tally::of(node, Writer::Record),
+        tally: Tally::default(),
         arrivals: Arrivals::default(),
         revisions: health,
         health: BTreeMap::new(),
@@ -331,7 +332,7 @@ impl<'b> Recording<'b> {
         rows.insert(tx).await?;
         notices::write(tx, &self.notices).await?;
         self.arrivals.tell_holders(tx, node).await?;
-        self.tally.write(tx).await
+        write_tally(tx, (node, Writer::Record), self.tally).await
     }
 }
 

@@ -1,27 +1,14 @@
-//! Counts what a batch settles and owes, so that each roll-up row is written once a batch.
+//! Writes what a batch counted, each row of a roll-up once.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement};
-use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::hour_of;
-use watchfire_store::{ActivityCounts, AppKey, DeliveryRef, EndpointKey, Step};
+use watchfire_store::EndpointKey;
+use watchfire_store::encoding::{HourCells, Tally};
 
 use crate::activity;
 use crate::fault::FaultResult;
 use crate::parameter::params;
 use crate::session::Tx;
-
-/// Changes of the roll-ups, not yet written. Sorted: rows are locked in this order.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    part: i64,
-    settled: BTreeMap<(EndpointKey, i64), Settled>,
-    owed: BTreeMap<EndpointKey, i64>,
-    /// By application and minute.
-    activity: BTreeMap<(AppKey, i64), ActivityCounts>,
-}
 
 /// Who counts. Each has rows of its own for what happens, so that none of them waits for another's
 /// commit.
@@ -34,65 +21,22 @@ pub(crate) enum Writer {
 
 const WRITERS: i64 = 3;
 
-#[derive(Debug, Default)]
-struct Settled {
-    delivered: i64,
-    failed: i64,
-    cancelled: i64,
+impl Writer {
+    /// Names its rows, in the life of a node with this key.
+    fn part(self, node: i64) -> i64 {
+        node * WRITERS + self as i64
+    }
 }
 
-impl Tally {
-    /// For a writer of the life with this key.
-    pub(crate) fn of(node: i64, writer: Writer) -> Self {
-        Self {
-            part: node * WRITERS + writer as i64,
-            settled: BTreeMap::new(),
-            owed: BTreeMap::new(),
-            activity: BTreeMap::new(),
-        }
-    }
-
-    /// A message was accepted.
-    pub(crate) fn accepted(&mut self, app: AppKey, at: Timestamp) {
-        self.counts(app, at).accepted += 1;
-    }
-
-    /// An attempt was recorded.
-    pub(crate) fn attempted(
-        &mut self,
-        delivery: DeliveryRef,
-        attempt: &Attempt,
-        lag: Option<Duration>,
-    ) {
-        let at = attempt.attempted_at;
-        self.counts(delivery.app, at).attempted(attempt, lag);
-        let AfterAttempt::Settled { settlement } = attempt.next else {
-            return;
-        };
-        let hour = (delivery.endpoint, hour_of(at));
-        let hour = self.settled.entry(hour).or_default();
-        match settlement {
-            Settlement::Delivered => hour.delivered += 1,
-            Settlement::Exhausted | Settlement::Skipped => hour.failed += 1,
-            Settlement::Cancelled => hour.cancelled += 1,
-        }
-    }
-
-    fn counts(&mut self, app: AppKey, at: Timestamp) -> &mut ActivityCounts {
-        let minute = Step::Minute.slot_of(at);
-        self.activity.entry((app, minute)).or_default()
-    }
-
-    pub(crate) fn owed(&mut self, endpoint: EndpointKey, change: i64) {
-        *self.owed.entry(endpoint).or_default() += change;
-    }
-
-    /// The endpoints whose count of owed ones changes must be locked.
-    pub(crate) async fn write(self, tx: &Tx) -> FaultResult<()> {
-        write_owed(tx, self.owed).await?;
-        write_hours(tx, self.settled).await?;
-        activity::add_minutes(tx, self.part, &self.activity).await
-    }
+/// The endpoints whose count of owed ones changes must be locked.
+pub(crate) async fn write_tally(
+    tx: &Tx,
+    (node, writer): (i64, Writer),
+    tally: Tally,
+) -> FaultResult<()> {
+    write_owed(tx, tally.owed).await?;
+    write_hours(tx, tally.settled).await?;
+    activity::add_minutes(tx, writer.part(node), &tally.activity).await
 }
 
 async fn write_owed(tx: &Tx, owed: BTreeMap<EndpointKey, i64>) -> FaultResult<()> {
@@ -109,7 +53,7 @@ async fn write_owed(tx: &Tx, owed: BTreeMap<EndpointKey, i64>) -> FaultResult<()
     Ok(())
 }
 
-async fn write_hours(tx: &Tx, settled: BTreeMap<(EndpointKey, i64), Settled>) -> FaultResult<()> {
+async fn write_hours(tx: &Tx, settled: BTreeMap<(EndpointKey, i64), HourCells>) -> FaultResult<()> {
     if settled.is_empty() {
         return Ok(());
     }

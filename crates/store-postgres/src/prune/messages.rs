@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use watchfire_store::encoding::Tally;
 use watchfire_store::{EndpointKey, Seq, StoredMessage};
 
 use super::{LOOKS_PER_ROW, Run, messages_after};
 use crate::fault::FaultResult;
-use crate::ledger::{Tally, Writer, subtract};
+use crate::ledger::{Writer, subtract, write_tally};
 use crate::message::numbers;
 use crate::nodes::{counter, set_counter};
 use crate::owed::lock_endpoints;
@@ -132,12 +133,12 @@ impl Run {
         lock_endpoints(tx, &endpoints).await?;
         let sql = "DELETE FROM owed WHERE seq = ANY($1) RETURNING endpoint";
         let rows = tx.query(sql, params![seqs.to_vec()]).await?;
-        let mut tally = Tally::of(0, Writer::Task);
+        let mut tally = Tally::default();
         for row in &rows {
             tally.owed(EndpointKey(Columns::of(row, "owed").get("endpoint")?), -1);
         }
         self.used(rows.len());
-        tally.write(tx).await
+        write_tally(tx, (0, Writer::Task), tally).await
     }
 }
 

@@ -6,7 +6,7 @@ use watchfire_domain::attempt::{AfterAttempt, Attempt};
 use watchfire_domain::id::MessageId;
 use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::{StateCells, count_cell};
+use watchfire_store::encoding::{StateCells, Tally, count_cell};
 use watchfire_store::selection::TaskStanding;
 use watchfire_store::{
     Advanced, AppKey, AttemptRecord, DeliveryRef, Life, NewOwed, Seq, Series, Standing, Task,
@@ -16,7 +16,7 @@ use watchfire_store::{
 use super::candidates::standings;
 use crate::attempt;
 use crate::fault::FaultResult;
-use crate::ledger::{Tally, Writer};
+use crate::ledger::{Writer, write_tally};
 use crate::message::{Hold, bytes_of, ids_at};
 use crate::nodes;
 use crate::owed::{Book, Put, Removed, Wanted};
@@ -35,7 +35,7 @@ pub(super) async fn carry_out(
     if !stands_as_read(tx, &step.task).await? {
         return Ok(Advanced::Stale);
     }
-    let mut doing = Doing::open(tx, node, now, step).await?;
+    let mut doing = Doing::open(tx, now, step).await?;
     let mut done = 0;
     for write in &step.writes {
         done += usize::from(doing.write(write));
@@ -93,7 +93,7 @@ struct Doing<'s> {
 impl<'s> Doing<'s> {
     /// Looks again: since the step was planned, somebody may have asked for a delivery, and it may
     /// even have been made.
-    async fn open(tx: &Tx, node: i64, now: Timestamp, step: &'s TaskStep) -> FaultResult<Self> {
+    async fn open(tx: &Tx, now: Timestamp, step: &'s TaskStep) -> FaultResult<Self> {
         let mut wanted = Wanted::default();
         for write in &step.writes {
             let (delivery, record) = match write {
@@ -115,7 +115,7 @@ impl<'s> Doing<'s> {
             with_payload: with_payload(tx, numbers).await?,
             standings: standings(tx, step.task.endpoint, &seqs).await?,
             cancelled: Vec::new(),
-            tally: Tally::of(node, Writer::Task),
+            tally: Tally::default(),
             arrivals: Arrivals::default(),
         })
     }
@@ -185,7 +185,7 @@ impl<'s> Doing<'s> {
         }
         rows.insert(tx).await?;
         self.arrivals.tell_holders(tx, node).await?;
-        self.tally.write(tx).await
+        write_tally(tx, (node, Writer::Task), self.tally).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rows of `activity_minute` and `activity_hour`.
 
 use rusqlite::Row;
-use watchfire_domain::lag::{BUCKETS, Histogram};
-use watchfire_store::{ActivityCounts, Owner};
+use watchfire_store::ActivityCounts;
+use watchfire_store::encoding::{activity_cells, activity_of};
 
 use crate::fault::FaultResult;
 use crate::row::Columns;
@@ -19,7 +19,6 @@ pub(crate) enum Table {
 pub(super) const COUNTS: &str = "accepted, delivered, exhausted, skipped, cancelled, attempts_failed, lag00, lag01, \
      lag02, lag03, lag04, lag05, lag06, lag07, lag08, lag09, lag10, lag11, lag12, lag13, \
      lag14, lag15, lag16, lag17, lag18";
-const COUNTERS: usize = 6 + BUCKETS;
 
 /// Adds to what stands there, or begins it.
 macro_rules! add {
@@ -36,14 +35,6 @@ macro_rules! add {
 const ADD_TO_MINUTE: &str = add!("activity_minute", "minute");
 const ADD_TO_HOUR: &str = add!("activity_hour", "hour");
 
-/// How an owner is named in the table.
-pub(crate) fn name_of(owner: &Owner) -> String {
-    match owner {
-        Owner::Organization(org) => format!("o:{org}"),
-        Owner::Application(app) => format!("a:{}", app.0),
-    }
-}
-
 pub(crate) fn add(
     tx: &Tx<'_>,
     table: Table,
@@ -57,54 +48,15 @@ pub(crate) fn add(
     let mut statement = tx.prepare(sql)?;
     statement.raw_bind_parameter(1, slot)?;
     statement.raw_bind_parameter(2, owner)?;
-    for (place, count) in cells(counts).into_iter().enumerate() {
+    for (place, count) in activity_cells(counts).into_iter().enumerate() {
         statement.raw_bind_parameter(place + 3, count)?;
     }
     statement.raw_execute()?;
     Ok(())
 }
 
-fn cells(counts: &ActivityCounts) -> [i64; COUNTERS] {
-    let ActivityCounts {
-        accepted,
-        delivered,
-        exhausted,
-        skipped,
-        cancelled,
-        attempts_failed,
-        lag,
-    } = counts;
-    let mut cells = [0; COUNTERS];
-    let heads = [
-        accepted,
-        delivered,
-        exhausted,
-        skipped,
-        cancelled,
-        attempts_failed,
-    ];
-    let all = heads.into_iter().chain(&lag.counts);
-    for (cell, count) in cells.iter_mut().zip(all) {
-        *cell = i64::try_from(*count).unwrap_or(i64::MAX);
-    }
-    cells
-}
-
 /// Reads [`COUNTS`], which begin at a column.
 pub(super) fn read(row: &Row<'_>, first: usize) -> FaultResult<ActivityCounts> {
     let mut columns = Columns::at(row, "activity", first);
-    let mut next = |column| columns.get::<i64>(column).map(i64::unsigned_abs);
-    let mut counts = ActivityCounts {
-        accepted: next("accepted")?,
-        delivered: next("delivered")?,
-        exhausted: next("exhausted")?,
-        skipped: next("skipped")?,
-        cancelled: next("cancelled")?,
-        attempts_failed: next("attempts_failed")?,
-        lag: Histogram::default(),
-    };
-    for count in &mut counts.lag.counts {
-        *count = next("lag")?;
-    }
-    Ok(counts)
+    activity_of(|column| columns.get::<i64>(column).map(i64::unsigned_abs))
 }

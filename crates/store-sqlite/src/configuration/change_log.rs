@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchfire_domain::id::{ApplicationId, KeyId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::ChangedCells;
 use watchfire_store::{AppKey, Change, ChangeNumber, Changed, EndpointKey, Logged};
 
 use super::application;
@@ -14,11 +15,6 @@ use crate::fault::FaultResult;
 use crate::nodes::{counter, set_counter};
 use crate::row::Columns;
 use crate::writer::Tx;
-
-const APPLICATION: i64 = 0;
-const APPLICATION_DELETED: i64 = 1;
-const ENDPOINT: i64 = 2;
-const API_KEY: i64 = 3;
 
 /// Notes what an applied change made stale.
 pub(super) fn note(tx: &Tx<'_>, change: &Change) -> FaultResult<()> {
@@ -66,13 +62,9 @@ fn endpoint_changed(tx: &Tx<'_>, endpoint: EndpointKey) -> FaultResult<()> {
 
 fn write(tx: &Tx<'_>, changed: Changed) -> FaultResult<()> {
     let sql = "INSERT INTO change_log (kind, app, endpoint, api_key) VALUES (?1, ?2, ?3, ?4)";
-    let (kind, app, endpoint, key) = match changed {
-        Changed::Application(app) => (APPLICATION, Some(app.0), None, None),
-        Changed::ApplicationDeleted(app) => (APPLICATION_DELETED, Some(app.0), None, None),
-        Changed::Endpoint { app, endpoint } => (ENDPOINT, Some(app.0), Some(endpoint.0), None),
-        Changed::ApiKey(id) => (API_KEY, None, None, Some(*id.ksuid().as_bytes())),
-    };
-    tx.execute(sql, params![kind, app, endpoint, key])?;
+    let cells = ChangedCells::from(changed);
+    let key = cells.api_key.map(|id| *id.ksuid().as_bytes());
+    tx.execute(sql, params![cells.kind, cells.app, cells.endpoint, key])?;
     Ok(())
 }
 
@@ -93,19 +85,16 @@ pub(super) fn after(
     Ok(logged)
 }
 
-/// The table says which columns go with which kind.
 fn read(row: &Row<'_>) -> FaultResult<Logged> {
     let mut columns = Columns::of(row, "change_log");
     let number = ChangeNumber(columns.get("number")?);
-    let kind: i64 = columns.get("kind")?;
-    let app = AppKey(columns.get::<Option<i64>>("app")?.unwrap_or(0));
-    let endpoint = EndpointKey(columns.get::<Option<i64>>("endpoint")?.unwrap_or(0));
-    let changed = match kind {
-        APPLICATION => Changed::Application(app),
-        APPLICATION_DELETED => Changed::ApplicationDeleted(app),
-        ENDPOINT => Changed::Endpoint { app, endpoint },
-        _ => Changed::ApiKey(KeyId::from_ksuid(columns.ksuid("api_key")?)),
+    let cells = ChangedCells {
+        kind: columns.get("kind")?,
+        app: columns.get("app")?,
+        endpoint: columns.get("endpoint")?,
+        api_key: columns.ksuid_if("api_key")?.map(KeyId::from_ksuid),
     };
+    let changed = Changed::try_from(cells).map_err(|error| columns.unreadable("kind", error))?;
     Ok(Logged { number, changed })
 }
 

@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::Tally;
 use watchfire_store::{
     Appended, DeliveryRef, Elsewhere, EndpointKey, InTurn, Life, NewMessage, NewOwed, OwedReason,
     Remembered, Seq, Series, StoreError,
 };
 
-use super::Tally;
+use super::write_tally;
 use crate::fault::FaultResult;
 use crate::message::{self, Inserted};
 use crate::nodes;
@@ -30,7 +31,7 @@ pub(super) fn append(
         }
         appended.push(one);
     }
-    tally.write(tx)?;
+    write_tally(tx, tally)?;
     Ok(appended)
 }
 

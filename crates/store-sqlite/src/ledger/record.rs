@@ -3,12 +3,13 @@
 use watchfire_domain::attempt::AfterAttempt;
 use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::encoding::Tally;
 use watchfire_store::{
     AppKey, AttemptRecord, DeliveryRef, FenceToken, HealthChange, Life, NewOwed, OwedReason,
     Recorded, Seq, Standing, Write,
 };
 
-use super::Tally;
+use super::write_tally;
 use crate::attempt::{self, Inserted};
 use crate::configuration;
 use crate::fault::FaultResult;
@@ -34,7 +35,7 @@ pub(super) fn record(
     };
     let recorded: FaultResult<Vec<_>> = batch.iter().map(|write| recording.write(write)).collect();
     let recorded = recorded?;
-    recording.tally.write(tx)?;
+    write_tally(tx, recording.tally)?;
     Ok(recorded)
 }
 

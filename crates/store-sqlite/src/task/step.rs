@@ -5,7 +5,7 @@ use watchfire_domain::attempt::{AfterAttempt, Attempt};
 use watchfire_domain::id::{Ksuid, MessageId};
 use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::{StateCells, count_cell};
+use watchfire_store::encoding::{StateCells, Tally, count_cell};
 use watchfire_store::{
     Advanced, AttemptRecord, DeliveryRef, Life, NewOwed, Series, Standing, Task, TaskStep,
     TaskWrite,
@@ -14,7 +14,7 @@ use watchfire_store::{
 use super::candidates::standing_of;
 use crate::attempt;
 use crate::fault::FaultResult;
-use crate::ledger::Tally;
+use crate::ledger::write_tally;
 use crate::message;
 use crate::nodes;
 use crate::owed::{self, Put, Removed};
@@ -42,7 +42,7 @@ pub(super) fn carry_out(
     for write in &step.writes {
         done += usize::from(doing.write(write)?);
     }
-    doing.tally.write(tx)?;
+    write_tally(tx, doing.tally)?;
     move_on(tx, now, step, done)?;
     Ok(Advanced::Done(done))
 }

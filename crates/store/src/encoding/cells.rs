@@ -26,6 +26,8 @@ pub enum Inconsistent {
     Settlement(i64),
     #[error("state {state} with failure {failure:?} means nothing")]
     State { state: i64, failure: Option<i64> },
+    #[error("change of kind {0} does not name what was changed")]
+    Changed(i64),
 }
 
 /// An outcome, as its columns hold it.

@@ -14,6 +14,11 @@ pub trait Code: Sized {
     fn from_code(code: i64) -> Option<Self>;
 }
 
+/// A number that stands for nothing this version knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not a value this version knows")]
+pub struct UnknownCode(pub i64);
+
 macro_rules! codes {
     ($($type:ident { $($variant:ident = $code:literal),+ $(,)? })+) => {$(
         impl Code for $type {
