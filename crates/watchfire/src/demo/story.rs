@@ -1,9 +1,11 @@
 //! What happens, as lines in the terminal.
 
+use std::collections::HashMap;
 use std::future::Future;
 
 use tokio::sync::broadcast::error::RecvError;
 use watchfire_domain::attempt::{AfterAttempt, Settlement};
+use watchfire_domain::id::EndpointId;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::{Attempted, Engine, Event};
 
@@ -13,9 +15,15 @@ use crate::terminal;
 pub(super) fn follow(engine: &Engine) -> impl Future<Output = ()> + use<> {
     let mut events = engine.watch();
     async move {
+        let mut receivers = HashMap::new();
         loop {
             match events.recv().await {
-                Ok(event) => terminal::line(describe(&event)),
+                Ok(event) => {
+                    if let Event::Attempted(attempted) = &event {
+                        receivers.insert(attempted.endpoint_id, path(attempted).to_owned());
+                    }
+                    terminal::line(describe(&event, &receivers));
+                }
                 Err(RecvError::Lagged(missed)) => terminal::line(format!("… {missed} more …")),
                 Err(RecvError::Closed) => return,
             }
@@ -23,7 +31,8 @@ pub(super) fn follow(engine: &Engine) -> impl Future<Output = ()> + use<> {
     }
 }
 
-fn describe(event: &Event) -> String {
+/// The receivers are known by their paths once something was sent to them.
+fn describe(event: &Event, receivers: &HashMap<EndpointId, String>) -> String {
     match event {
         Event::Accepted {
             message, matched, ..
@@ -45,10 +54,11 @@ fn describe(event: &Event) -> String {
             health,
             ..
         } => {
-            format!(
-                "          health     {endpoint_id} is {} now",
-                health.state_name()
-            )
+            let state = health.state_name();
+            match receivers.get(endpoint_id) {
+                Some(path) => format!("          health     /{path} is {state} now"),
+                None => format!("          health     {endpoint_id} is {state} now"),
+            }
         }
     }
 }
@@ -56,8 +66,11 @@ fn describe(event: &Event) -> String {
 fn describe_attempt(attempted: &Attempted) -> String {
     let attempt = &attempted.attempt;
     let time = clock(attempt.attempted_at + attempt.timing.total);
-    let receiver = attempt.url.splitn(4, '/').last().unwrap_or_default();
-    let what = format!("{:<26} to /{receiver}", attempted.message.event_type);
+    let what = format!(
+        "{:<26} to /{}",
+        attempted.message.event_type,
+        path(attempted)
+    );
     match attempt.next {
         AfterAttempt::Settled {
             settlement: Settlement::Delivered,
@@ -93,6 +106,12 @@ fn describe_attempt(attempted: &Attempted) -> String {
             )
         }
     }
+}
+
+/// Where a request went, on the demo's one host.
+fn path(attempted: &Attempted) -> &str {
+    let url = &attempted.attempt.url;
+    url.splitn(4, '/').last().unwrap_or_default()
 }
 
 fn clock(at: Timestamp) -> String {
