@@ -125,35 +125,20 @@ impl std::fmt::Display for Stage {
 impl MailFault {
     /// Whether the server took part in the conversation and did not want this letter.
     pub fn is_about_one_letter(&self) -> bool {
-        match self {
-            Self::Refused { stage, .. } => {
-                matches!(stage, Stage::NamingRecipient | Stage::Sending)
+        matches!(
+            self,
+            Self::Refused {
+                stage: Stage::NamingRecipient | Stage::Sending,
+                ..
             }
-            Self::Name(_)
-            | Self::Unreachable(_)
-            | Self::TimedOut(_)
-            | Self::Broken(_)
-            | Self::Tls(_)
-            | Self::NoStartTls
-            | Self::NoAuthentication
-            | Self::Malformed(_) => false,
-        }
+        )
     }
 
     /// Whether this letter will never be taken. A wrong password or an unknown sender is no such
     /// fault: the operator can mend it, and the letter still goes then.
     pub fn is_final(&self) -> bool {
-        match self {
-            Self::Refused { reply, .. } => self.is_about_one_letter() && reply.is_permanent(),
-            Self::Name(_)
-            | Self::Unreachable(_)
-            | Self::TimedOut(_)
-            | Self::Broken(_)
-            | Self::Tls(_)
-            | Self::NoStartTls
-            | Self::NoAuthentication
-            | Self::Malformed(_) => false,
-        }
+        let is_permanent = matches!(self, Self::Refused { reply, .. } if reply.is_permanent());
+        is_permanent && self.is_about_one_letter()
     }
 }
 
