@@ -76,6 +76,8 @@ codes! {
         "The uid or event id is taken, or others changed the object at the same moment.";
     InFlight: CONFLICT, "in_flight", "The delivery is being sent",
         "What is on its way can't be taken back. Ask again when its attempt has ended.";
+    Ended: CONFLICT, "ended", "The delivery has ended",
+        "It was delivered, has failed for good or was cancelled: there is nothing to cancel.";
     EventTypeExists: CONFLICT, "event_type_exists", "An event type with this name exists",
         "Update it with PUT or PATCH.";
     IdempotencyKeyReused: CONFLICT, "idempotency_key_reused", "The idempotency key was used for another request",
@@ -241,6 +243,7 @@ impl From<service::Error> for ApiError {
             Error::PayloadGone => Code::MissingPayload.into(),
             Error::Repeated(_) => Code::IdempotencyKeyReused.into(),
             Error::InFlight => Code::InFlight.into(),
+            Error::Ended => Code::Ended.into(),
             Error::Contended => Self::new(
                 Code::Conflict,
                 "Others changed it at the same moment; try again",

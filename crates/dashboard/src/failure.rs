@@ -97,6 +97,7 @@ pub(crate) fn explain(error: &Error) -> String {
         Error::Repeated(_) => "It was done before.".into(),
         Error::Contended => "Others changed it at the same moment. Please try again.".into(),
         Error::InFlight => "It is being sent: that can't be taken back. Please try again when its attempt has ended.".into(),
+        Error::Ended => "It has ended already: there is nothing to cancel.".into(),
         Error::Overloaded => "Too much is waiting. Please try again in a moment.".into(),
         Error::Stopping => "The server is stopping. Please try again in a moment.".into(),
         Error::NoLease => "The database can't be reached. Please try again in a moment.".into(),
@@ -117,9 +118,11 @@ fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::NotFound => StatusCode::NOT_FOUND,
-        Error::Exists(_) | Error::Repeated(_) | Error::Contended | Error::InFlight => {
-            StatusCode::CONFLICT
-        }
+        Error::Exists(_)
+        | Error::Repeated(_)
+        | Error::Contended
+        | Error::InFlight
+        | Error::Ended => StatusCode::CONFLICT,
         Error::LimitReached { .. } | Error::PayloadGone => StatusCode::BAD_REQUEST,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Overloaded | Error::Stopping | Error::NoLease => StatusCode::SERVICE_UNAVAILABLE,

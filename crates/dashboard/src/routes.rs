@@ -162,6 +162,8 @@ fn history(routes: Routes) -> Routes {
         )
         .page("/replay", Scope::EndpointsRead, replay::page)
         .form("/replay", Scope::Replay, replay::start)
+        .form("/replay/{task_id}/pause", Scope::Replay, replay::pause)
+        .form("/replay/{task_id}/resume", Scope::Replay, replay::resume)
         .form("/replay/{task_id}/cancel", Scope::Replay, replay::cancel)
         .page("/events", Scope::EndpointsRead, events::list)
         .page("/events/{event_type}", Scope::EndpointsRead, events::page)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::id::AttemptId;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SkipReason};
 use crate::time::Timestamp;
 
 /// Why an attempt was made.
@@ -65,6 +65,28 @@ pub struct Attempt {
     pub response: Option<Response>,
     pub timing: Timing,
     pub next: AfterAttempt,
+}
+
+impl Attempt {
+    /// What stands in the history of a delivery that a person settled without a request.
+    pub fn settled_by_hand(
+        (id, now): (AttemptId, Timestamp),
+        url: String,
+        (reason, settlement): (SkipReason, Settlement),
+    ) -> Self {
+        Self {
+            id,
+            attempted_at: now,
+            number: 1,
+            trigger: Trigger::Manual,
+            url,
+            address: None,
+            outcome: Outcome::Skipped { reason },
+            response: None,
+            timing: Timing::default(),
+            next: AfterAttempt::Settled { settlement },
+        }
+    }
 }
 
 /// What becomes of the delivery after an attempt.

@@ -103,6 +103,8 @@ actions! {
     TaskPaused = "task.paused";
     /// A background task was told to go on.
     TaskResumed = "task.resumed";
+    /// A pending delivery was cancelled.
+    DeliveryCancelled = "delivery.cancelled";
     /// A message's payload was removed.
     PayloadRemoved = "message.payload_removed";
     /// What a receiver answered was removed.

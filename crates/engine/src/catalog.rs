@@ -32,7 +32,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn endpoint(&self, key: EndpointKey) -> Option<&Arc<Endpoint>> {
+    pub fn endpoint(&self, key: EndpointKey) -> Option<&Arc<Endpoint>> {
         let place = self
             .endpoints
             .binary_search_by_key(&key, |endpoint| endpoint.stored.key);

@@ -24,7 +24,6 @@ mod rate;
 mod window;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -243,10 +242,14 @@ impl Dispatcher {
         jobs
     }
 
-    /// Whether a message of the span is queued for an endpoint.
-    pub(crate) fn queues_any_of(&self, endpoint: EndpointKey, span: &Range<MessageId>) -> bool {
+    /// Whether such a message is queued for an endpoint.
+    pub(crate) fn queues_any_of(
+        &self,
+        endpoint: EndpointKey,
+        wanted: impl Fn(MessageId) -> bool,
+    ) -> bool {
         let lane = self.lanes.get(&endpoint);
-        lane.is_some_and(|lane| lane.queues_any(|job| span.contains(&job.message.id)))
+        lane.is_some_and(|lane| lane.queues_any(|job| wanted(job.message.id)))
     }
 
     /// Whether a delivery of this record is queued or in flight.

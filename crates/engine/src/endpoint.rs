@@ -244,13 +244,18 @@ impl Endpoint {
 
     /// Why its deliveries are to be settled without a request, if so.
     pub(crate) fn skips(&self, now: Timestamp) -> Option<SkipReason> {
-        if self.stored.endpoint.settings.disabled {
-            return Some(SkipReason::EndpointDisabled);
-        }
-        match self.health.read().gate(self.health_policy(), now) {
+        match self.allows(now) {
             Gate::Skip(reason) => Some(reason),
             Gate::Open | Gate::Probe | Gate::Hold { .. } => None,
         }
+    }
+
+    /// What its settings and its health allow with its deliveries.
+    pub fn allows(&self, now: Timestamp) -> Gate {
+        if self.stored.endpoint.settings.disabled {
+            return Gate::Skip(SkipReason::EndpointDisabled);
+        }
+        self.health.read().gate(self.health_policy(), now)
     }
 
     /// What settings and health allow its lane. What is skipped passes through an open one.

@@ -1,16 +1,15 @@
-//! The first delivery of a record that is stuck: a person skips it, or will not wait for it.
+//! A delivery that a person takes hold of: the first of a record that is stuck, to skip it or to
+//! have it tried at once, and any that is pending, to cancel it.
 //!
 //! # Order
 //!
-//! What is queued in memory goes to the store first, which alone knows the first owed delivery of a
-//! record. What is in flight decides for itself: nobody can take a request back.
+//! What is queued in memory goes to the store first, which alone knows what is owed and what is the
+//! first of a record. What is in flight decides for itself: nobody can take a request back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use watchfire_store::{
-    AttemptRecord, DeliveryRef, EndpointKey, OwedReason, Recorded, StoreResult, Write,
-};
+use watchfire_domain::id::MessageId;
+use watchfire_store::{AppKey, DeliveryRef, EndpointKey, OwedReason, Recorded, StoreResult, Write};
 
 use crate::inner::Inner;
 
@@ -48,13 +47,39 @@ impl Inner {
         false
     }
 
-    /// Settles the first owed delivery of a record without a request. `Stale` if it is not that any
+    /// Has what is queued for an endpoint written to `owed`, if a message is among it, and waits
+    /// until it is.
+    pub(crate) async fn release_message(&self, key: EndpointKey, message: MessageId) {
+        {
+            let now = self.clock.now();
+            let mut shared = self.shared.lock();
+            if !shared.dispatcher.queues_any_of(key, |id| id == message) {
+                return;
+            }
+            for job in shared.dispatcher.take_queued(key) {
+                let rest = if job.message.id == message {
+                    HEAD_REST
+                } else {
+                    Duration::ZERO
+                };
+                self.spill(&mut shared, job, OwedReason::Spilled, now + rest);
+            }
+        }
+        // If the disk is slower, it counts as being sent, and whoever asks may ask again.
+        drop(tokio::time::timeout(SPILL_WAIT, self.everything_is_recorded()).await);
+    }
+
+    /// Settles an owed delivery without a request. `Stale` if it is not what the write says any
     /// more, or leased.
-    pub(crate) async fn skip_head(&self, skipped: AttemptRecord) -> StoreResult<Recorded> {
+    pub(crate) async fn settle_by_hand(
+        &self,
+        (app, endpoint): (AppKey, EndpointKey),
+        write: Write,
+    ) -> StoreResult<Recorded> {
         let now = self.clock.now();
-        let DeliveryRef { app, endpoint, .. } = skipped.delivery;
-        let write = Write::SkipHead(Arc::new(skipped));
-        let recorded = self.store.record(&self.life(), now, vec![write]).await?;
+        let life = self.life();
+        let recorded = self.store.record(&life, now, vec![write]).await;
+        let recorded = self.mind(&life, recorded)?;
         // The turn of the next may have come.
         self.owed.note(endpoint, app, Some(now));
         Ok(recorded.first().copied().unwrap_or(Recorded::Stale))

@@ -75,7 +75,7 @@ pub(crate) struct Inner {
     recorded: Notify,
     /// When something was recorded last, or nothing was to be.
     progressed_at: Mutex<Instant>,
-    /// Somebody has created a background task.
+    /// Somebody has created or resumed a background task.
     pub(crate) new_task: Notify,
     /// Held while messages are appended and put into the lanes.
     pub(crate) appending: tokio::sync::Mutex<()>,
@@ -360,7 +360,9 @@ impl Inner {
     pub(crate) fn spill_queued(&self, key: EndpointKey, span: &Range<MessageId>) -> bool {
         let now = self.clock.now();
         let mut shared = self.shared.lock();
-        let holds = shared.dispatcher.queues_any_of(key, span);
+        let holds = shared
+            .dispatcher
+            .queues_any_of(key, |id| span.contains(&id));
         if holds {
             for job in shared.dispatcher.take_queued(key) {
                 self.spill(&mut shared, job, OwedReason::Spilled, now);

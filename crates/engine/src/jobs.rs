@@ -23,11 +23,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement, Timing, Trigger};
+use watchfire_domain::attempt::{Attempt, Settlement, Trigger};
 use watchfire_domain::id::{AttemptId, Ksuid, MessageId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::message::Urgency;
-use watchfire_domain::outcome::{Outcome, SkipReason};
+use watchfire_domain::outcome::SkipReason;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     Advanced, Candidate, Candidates, DeliveryRef, NewOwed, OwedReason, Series, StoreResult, Task,
@@ -344,20 +344,13 @@ fn cancellation(
     TaskWrite::Cancel {
         delivery: delivery_of(task, candidate),
         attempt: Box::new(Attempt {
-            id: AttemptId::new(now, inner.entropy.as_ref()),
-            attempted_at: now,
             number: owed.map_or(0, |owed| owed.attempts) + 1,
             trigger: owed.map_or(Trigger::Scheduled, |owed| owed.trigger),
-            url: endpoint.stored.endpoint.settings.url.clone(),
-            address: None,
-            outcome: Outcome::Skipped {
-                reason: SkipReason::Cancelled,
-            },
-            response: None,
-            timing: Timing::default(),
-            next: AfterAttempt::Settled {
-                settlement: Settlement::Cancelled,
-            },
+            ..Attempt::settled_by_hand(
+                (AttemptId::new(now, inner.entropy.as_ref()), now),
+                endpoint.stored.endpoint.settings.url.clone(),
+                (SkipReason::Cancelled, Settlement::Cancelled),
+            )
         }),
     }
 }

@@ -25,6 +25,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "seal",
         sql: include_str!("../migrations/0002_seal.sql"),
     },
+    Migration {
+        version: 3,
+        name: "paused_tasks",
+        sql: include_str!("../migrations/0003_paused_tasks.sql"),
+    },
 ];
 
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (

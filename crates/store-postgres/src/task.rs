@@ -3,6 +3,8 @@
 mod candidates;
 mod step;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use watchfire_domain::id::{MessageId, OrganizationId, TaskId};
@@ -10,7 +12,7 @@ use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{Code as _, StateCells, count_cell};
 use watchfire_store::{
-    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, StoreResult, Task,
+    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, Steering, StoreResult, Task,
     TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
 };
 
@@ -73,19 +75,22 @@ impl Tasks for Postgres {
         Ok(work.await?)
     }
 
-    async fn cancel_task(
+    async fn steer_task(
         &self,
         org: &OrganizationId,
         id: TaskId,
+        steering: Steering,
         now: Timestamp,
     ) -> StoreResult<Option<Task>> {
-        let work = in_transaction!(self.people, Mode::Write, tx => cancel(&tx, org, id, now));
+        let work = in_transaction!(
+            self.people, Mode::Write, tx => steer(&tx, org, id, (steering, now))
+        );
         Ok(work.await?)
     }
 }
 
 const COLUMNS: &str = "id, org, app, endpoint, kind, arguments, cursor, looked, done, state, \
-     failure, created_at, updated_at";
+     failure, paused_us, created_at, updated_at";
 
 pub(crate) async fn create(tx: &Tx, task: &Task) -> Result<(), Refusal> {
     // The application's row is locked, so that its tasks can be counted.
@@ -103,7 +108,8 @@ pub(crate) async fn create(tx: &Tx, task: &Task) -> Result<(), Refusal> {
 
 /// Counts up to the limit, on the index.
 async fn is_full(tx: &Tx, app: AppKey) -> FaultResult<bool> {
-    let sql = "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = $1 AND state = 0 LIMIT $2) t";
+    let sql =
+        "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = $1 AND state IN (0, 4) LIMIT $2) t";
     let most = at_most(limit::TASKS_PER_APPLICATION_MAX);
     let row = tx.first(sql, params![app.0, most]).await?;
     let count: i64 = row.map_or(Ok(0), |row| Columns::of(&row, "task").get("count"))?;
@@ -113,7 +119,7 @@ async fn is_full(tx: &Tx, app: AppKey) -> FaultResult<bool> {
 async fn insert(tx: &Tx, task: &Task) -> FaultResult<()> {
     let sql = format!(
         "INSERT INTO task ({COLUMNS}) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     );
     let StateCells { state, failure } = task.state.into();
     let parameters = params![
@@ -128,6 +134,7 @@ async fn insert(tx: &Tx, task: &Task) -> FaultResult<()> {
         count_cell(task.progress.done),
         small(state),
         failure.map(small),
+        pause_cell(task),
         task.created_at.unix_micros(),
         task.updated_at.unix_micros(),
     ];
@@ -150,6 +157,7 @@ fn read(row: &Row) -> FaultResult<Task> {
             done: columns.number("done")?,
         },
         state: read_state(&mut columns)?,
+        paused_for: Duration::from_micros(columns.number("paused_us")?),
         created_at: columns.timestamp("created_at")?,
         updated_at: columns.timestamp("updated_at")?,
     })
@@ -204,20 +212,31 @@ async fn read_all(tx: &Tx, sql: &str, parameters: &[&dyn Parameter]) -> FaultRes
     tx.query(sql, parameters).await?.iter().map(read).collect()
 }
 
-async fn cancel(
+/// The task is locked, so that a step that is carried out meanwhile comes before or not at all.
+async fn steer(
     tx: &Tx,
     org: &OrganizationId,
     id: TaskId,
-    now: Timestamp,
+    (steering, now): (Steering, Timestamp),
 ) -> FaultResult<Option<Task>> {
-    let sql = "UPDATE task SET state = $3, updated_at = $4 \
-         WHERE id = $1 AND org = $2 AND state = 0";
+    let sql = "SELECT 1 FROM task WHERE id = $1 AND org = $2 FOR NO KEY UPDATE";
+    tx.exists(sql, params![bytes_of(id.ksuid()), org.as_str()])
+        .await?;
+    let found = find(tx, org, id).await?;
+    let Some(steered) = found.as_ref().and_then(|task| task.steered(steering, now)) else {
+        return Ok(found);
+    };
+    let sql = "UPDATE task SET state = $2, paused_us = $3, updated_at = $4 WHERE id = $1";
     let parameters = params![
         bytes_of(id.ksuid()),
-        org.as_str(),
-        small(StateCells::CANCELLED),
+        small(StateCells::from(steered.state).state),
+        pause_cell(&steered),
         now.unix_micros(),
     ];
     tx.execute(sql, parameters).await?;
-    find(tx, org, id).await
+    Ok(Some(steered))
+}
+
+fn pause_cell(task: &Task) -> i64 {
+    i64::try_from(task.paused_for.as_micros()).unwrap_or(i64::MAX)
 }

@@ -47,6 +47,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "tasks_of_an_application",
         sql: include_str!("../migrations/0007_tasks_of_an_application.sql"),
     },
+    Migration {
+        version: 8,
+        name: "paused_tasks",
+        sql: include_str!("../migrations/0008_paused_tasks.sql"),
+    },
 ];
 
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -3,6 +3,8 @@
 mod candidates;
 mod step;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
@@ -11,7 +13,7 @@ use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{Code, StateCells, count_cell};
 use watchfire_store::{
-    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, StoreResult, Task,
+    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, Steering, StoreResult, Task,
     TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
 };
 
@@ -78,20 +80,21 @@ impl Tasks for Sqlite {
         Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
     }
 
-    async fn cancel_task(
+    async fn steer_task(
         &self,
         org: &OrganizationId,
         id: TaskId,
+        steering: Steering,
         now: Timestamp,
     ) -> StoreResult<Option<Task>> {
         let org = org.clone();
-        let work = move |tx: &mut Tx<'_>| cancel(tx, &org, id, now);
+        let work = move |tx: &mut Tx<'_>| steer(tx, &org, id, (steering, now));
         Ok(self.writer.run::<_, Fault, _>(Rows(1), work).await?)
     }
 }
 
 const COLUMNS: &str = "id, org, app, endpoint, kind, arguments, cursor, looked, done, state, \
-     failure, created_at, updated_at";
+     failure, paused_us, created_at, updated_at";
 
 pub(crate) fn create(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
     let sql = "SELECT EXISTS (SELECT 1 FROM endpoint \
@@ -109,7 +112,8 @@ pub(crate) fn create(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
 
 /// Counts up to the limit, on the index.
 fn is_full(tx: &Tx<'_>, app: AppKey) -> FaultResult<bool> {
-    let sql = "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = ?1 AND state = 0 LIMIT ?2)";
+    let sql =
+        "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = ?1 AND state IN (0, 4) LIMIT ?2)";
     let most = i64::try_from(limit::TASKS_PER_APPLICATION_MAX).unwrap_or(i64::MAX);
     let count: i64 = tx
         .prepare(sql)?
@@ -119,7 +123,8 @@ fn is_full(tx: &Tx<'_>, app: AppKey) -> FaultResult<bool> {
 
 fn insert(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
     let sql = format!(
-        "INSERT INTO task ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+        "INSERT INTO task ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+         ?14)"
     );
     let StateCells { state, failure } = task.state.into();
     tx.execute(
@@ -136,6 +141,7 @@ fn insert(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
             count_cell(task.progress.done),
             state,
             failure,
+            pause_cell(task),
             task.created_at.unix_micros(),
             task.updated_at.unix_micros(),
         ],
@@ -168,6 +174,7 @@ fn read(row: &Row<'_>) -> FaultResult<Task> {
             done: read_count(&mut columns, "done")?,
         },
         state: read_state(&mut columns)?,
+        paused_for: Duration::from_micros(read_count(&mut columns, "paused_us")?),
         created_at: columns.timestamp("created_at")?,
         updated_at: columns.timestamp("updated_at")?,
     })
@@ -240,22 +247,29 @@ fn read_all(connection: &Connection, sql: &str, params: impl Params) -> FaultRes
     Ok(tasks)
 }
 
-fn cancel(
+fn steer(
     tx: &Tx<'_>,
     org: &OrganizationId,
     id: TaskId,
-    now: Timestamp,
+    (steering, now): (Steering, Timestamp),
 ) -> FaultResult<Option<Task>> {
-    let sql = "UPDATE task SET state = ?3, updated_at = ?4 \
-         WHERE id = ?1 AND org = ?2 AND state = 0";
+    let found = find(tx.connection(), org, id)?;
+    let Some(steered) = found.as_ref().and_then(|task| task.steered(steering, now)) else {
+        return Ok(found);
+    };
+    let sql = "UPDATE task SET state = ?2, paused_us = ?3, updated_at = ?4 WHERE id = ?1";
     tx.execute(
         sql,
         params![
             id.ksuid().as_bytes(),
-            org.as_str(),
-            StateCells::CANCELLED,
+            StateCells::from(steered.state).state,
+            pause_cell(&steered),
             now.unix_micros()
         ],
     )?;
-    find(tx.connection(), org, id)
+    Ok(Some(steered))
+}
+
+fn pause_cell(task: &Task) -> i64 {
+    i64::try_from(task.paused_for.as_micros()).unwrap_or(i64::MAX)
 }

@@ -14,6 +14,7 @@ pub mod activity;
 pub mod append;
 pub mod attempted;
 pub mod audit;
+pub mod by_hand;
 pub mod changes;
 pub mod claim;
 pub mod configuration;
@@ -99,9 +100,6 @@ macro_rules! conformance {
             }
             order {
                 a_later_one_is_parked_behind_an_earlier_one
-                a_skipped_head_is_settled_and_wakes_the_next
-                only_a_head_nobody_has_leased_is_skipped
-                a_skip_and_a_claim_do_not_both_win
                 a_fixed_time_is_not_lost_to_a_turn
                 a_claim_parks_what_is_blocked
                 urgency_does_not_overtake_a_record
@@ -242,6 +240,13 @@ macro_rules! conformance {
                 old_counts_go_and_young_ones_stay
                 a_payload_is_removed_while_the_delivery_is_owed
             }
+            by_hand {
+                a_skipped_head_is_settled_and_wakes_the_next
+                only_a_head_nobody_has_leased_is_skipped
+                a_skip_and_a_claim_do_not_both_win
+                a_delivery_cancelled_by_hand_wakes_the_next
+                only_what_nobody_has_leased_is_cancelled_by_hand
+            }
             tasks {
                 a_task_is_kept_as_it_was_given
                 an_application_has_a_limited_number_of_running_tasks
@@ -263,6 +268,8 @@ macro_rules! conformance {
                 a_cancelled_delivery_is_settled_and_wakes_the_next
                 a_leased_delivery_is_not_cancelled
                 a_cancelled_task_takes_no_step
+                a_paused_task_takes_no_step_until_it_is_resumed
+                a_paused_task_counts_and_can_be_ended
                 a_single_attempt_is_remembered_until_it_was_made
                 due_deliveries_are_counted_up_to_a_bound
                 tasks_that_ended_go_at_the_age_of_messages
@@ -345,6 +352,7 @@ mod tests {
         ("record", include_str!("conformance/record.rs")),
         ("claim", include_str!("conformance/claim.rs")),
         ("order", include_str!("conformance/order.rs")),
+        ("by_hand", include_str!("conformance/by_hand.rs")),
         ("recover", include_str!("conformance/recover.rs")),
         (
             "configuration",

@@ -233,6 +233,10 @@ pub enum Write {
     /// a request, and the next of the record becomes due. The attempt is what stands in the history
     /// instead. [`Recorded::Stale`] if it is leased, or not the first of its record any more.
     SkipHead(Arc<AttemptRecord>),
+    /// A person cancels an owed delivery: it is settled without a request, and the next of its
+    /// record becomes due. The attempt is what stands in the history instead; which record it is
+    /// about, the delivery itself says. [`Recorded::Stale`] if it is leased, or not owed any more.
+    Cancel(Arc<AttemptRecord>),
 }
 
 /// An attempt to record.
@@ -253,6 +257,23 @@ pub struct AttemptRecord {
     /// From when the message could be sent until it was delivered, for a delivery that nobody
     /// asked for again; counts in [`crate::ActivityCounts::lag`].
     pub lag: Option<Duration>,
+}
+
+impl AttemptRecord {
+    /// What a person settled in place of an attempt.
+    pub fn by_hand(delivery: DeliveryRef, attempt: Attempt) -> Self {
+        Self {
+            delivery,
+            standing: Standing::Fresh,
+            attempt,
+            series: Series::START,
+            urgency: Urgency::Ordinary,
+            record: None,
+            health: None,
+            notices: Vec::new(),
+            lag: None,
+        }
+    }
 }
 
 /// An endpoint's new health, as an outcome made it.

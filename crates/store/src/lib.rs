@@ -81,8 +81,8 @@ pub use search::{
 };
 pub use shards::{Arrival, Shard, ShardSet, Shards};
 pub use tasks::{
-    Advanced, Candidate, Candidates, Task, TaskArguments, TaskFailure, TaskFilter, TaskKind,
-    TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
+    Advanced, Candidate, Candidates, Steering, Task, TaskArguments, TaskFailure, TaskFilter,
+    TaskKind, TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
 };
 
 /// A whole database: what the engine and the API are handed.

@@ -4,6 +4,8 @@
 //! [`Tasks::advance_task`] carries the step out in one transaction with the task's new place. A
 //! crash between any two of these repeats nothing and loses nothing.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use watchfire_domain::attempt::Attempt;
@@ -56,11 +58,13 @@ pub trait Tasks: Send + Sync {
         step: TaskStep,
     ) -> StoreResult<Advanced>;
 
-    /// Ends a running task. `None` if there is no such task; one that has ended stays as it is.
-    async fn cancel_task(
+    /// Pauses, resumes or ends a task, as [`Task::steered`] says. `None` if there is no such task;
+    /// one that can't be steered so stays as it is.
+    async fn steer_task(
         &self,
         org: &OrganizationId,
         id: TaskId,
+        steering: Steering,
         now: Timestamp,
     ) -> StoreResult<Option<Task>>;
 }
@@ -76,6 +80,8 @@ pub struct Task {
     pub arguments: TaskArguments,
     pub progress: TaskProgress,
     pub state: TaskState,
+    /// How long it was paused so far, a pause that lasts not counted.
+    pub paused_for: Duration,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -98,10 +104,63 @@ impl Task {
             arguments,
             progress: TaskProgress::default(),
             state: TaskState::Running,
+            paused_for: Duration::ZERO,
             created_at: now,
             updated_at: now,
         }
     }
+
+    /// The task as a person's word makes it; `None` if that changes nothing.
+    pub fn steered(&self, steering: Steering, now: Timestamp) -> Option<Self> {
+        let state = match (self.state, steering) {
+            (TaskState::Running, Steering::Pause) => TaskState::Paused,
+            (TaskState::Paused, Steering::Resume) => TaskState::Running,
+            (TaskState::Running | TaskState::Paused, Steering::Cancel) => TaskState::Cancelled,
+            (TaskState::Running, Steering::Resume)
+            | (TaskState::Paused, Steering::Pause)
+            | (TaskState::Finished | TaskState::Failed(_) | TaskState::Cancelled, _) => {
+                return None;
+            }
+        };
+        Some(Self {
+            state,
+            paused_for: self.paused_for + self.pause_at(now),
+            updated_at: now,
+            ..self.clone()
+        })
+    }
+
+    /// How long it has worked until then.
+    pub fn worked(&self, now: Timestamp) -> Duration {
+        let until = match self.state {
+            TaskState::Running | TaskState::Paused => now,
+            TaskState::Finished | TaskState::Failed(_) | TaskState::Cancelled => self.updated_at,
+        };
+        let paused = self.paused_for + self.pause_at(now);
+        until.since(self.created_at).saturating_sub(paused)
+    }
+
+    /// How long the pause has lasted, if it is paused.
+    fn pause_at(&self, now: Timestamp) -> Duration {
+        match self.state {
+            TaskState::Paused => now.since(self.updated_at),
+            TaskState::Running
+            | TaskState::Finished
+            | TaskState::Failed(_)
+            | TaskState::Cancelled => Duration::ZERO,
+        }
+    }
+}
+
+/// What a person tells a task to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steering {
+    /// To rest where it is.
+    Pause,
+    /// To go on where it rests.
+    Resume,
+    /// To end; what it did stays.
+    Cancel,
 }
 
 /// What a task does with the deliveries it finds.
@@ -141,6 +200,9 @@ pub struct TaskArguments {
     /// What is sent again is attempted once, whatever the retry schedule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub once: bool,
+    /// How many messages there were to look at, if somebody had counted them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u64>,
 }
 
 impl TaskArguments {
@@ -155,6 +217,7 @@ impl TaskArguments {
             status: None,
             status_class: None,
             once: false,
+            messages: None,
         }
     }
 }
@@ -174,6 +237,8 @@ pub struct TaskProgress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TaskState {
     Running,
+    /// A person has told it to rest; it goes on where it is.
+    Paused,
     Finished,
     Failed(TaskFailure),
     /// A person ended it; what it did stays.
@@ -260,4 +325,57 @@ pub enum Advanced {
     Done(usize),
     /// The task has ended or moved on since it was read; nothing was done.
     Stale,
+}
+
+#[cfg(test)]
+mod tests {
+    use watchfire_domain::id::Ksuid;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(1_800_000_000 + seconds)
+    }
+
+    fn task(state: TaskState) -> Task {
+        let owner = ("org_one".parse().expect("valid"), AppKey(1), EndpointKey(1));
+        let arguments = TaskArguments::of_span(at(0), at(1));
+        let id = TaskId::from_ksuid(Ksuid::MIN);
+        Task {
+            state,
+            ..Task::new(id, owner, (TaskKind::Recover, arguments), at(0))
+        }
+    }
+
+    #[test]
+    fn what_has_ended_is_not_steered() {
+        use {Steering as S, TaskState as T};
+        let failed = T::Failed(TaskFailure::EndpointDeleted);
+        for (from, pause, resume, cancel) in [
+            (T::Running, Some(T::Paused), None, Some(T::Cancelled)),
+            (T::Paused, None, Some(T::Running), Some(T::Cancelled)),
+            (T::Finished, None, None, None),
+            (failed, None, None, None),
+            (T::Cancelled, None, None, None),
+        ] {
+            let to = |steering| task(from).steered(steering, at(9)).map(|task| task.state);
+            let reached = (to(S::Pause), to(S::Resume), to(S::Cancel));
+            assert_eq!(reached, (pause, resume, cancel), "{from:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_are_no_work() {
+        let steer = |task: &Task, steering, now| task.steered(steering, now).expect("it may");
+        let task = task(TaskState::Running);
+        assert_eq!(task.worked(at(10)), Duration::from_secs(10));
+        let paused = steer(&task, Steering::Pause, at(10));
+        assert_eq!(paused.worked(at(100)), Duration::from_secs(10));
+        let resumed = steer(&paused, Steering::Resume, at(100));
+        assert_eq!(resumed.worked(at(105)), Duration::from_secs(15));
+        let again = steer(&resumed, Steering::Pause, at(105));
+        let ended = steer(&again, Steering::Cancel, at(200));
+        assert_eq!(ended.paused_for, Duration::from_secs(185));
+        assert_eq!(ended.worked(at(500)), Duration::from_secs(15));
+    }
 }

@@ -346,3 +346,27 @@ pub(super) async fn resend(
         Err(error) => replay(error, once),
     }
 }
+
+/// Cancels a pending delivery
+///
+/// It is settled as canceled and not tried again; the next message of its record goes on. A request
+/// that is on its way is not called back.
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/cancel",
+    operation_id = "v1.message-attempt.cancel", tag = "Message Attempt",
+    params(
+        ("app_id" = String, Path), ("msg_id" = String, Path), ("endpoint_id" = String, Path)
+    ),
+    responses((status = 204), Errors),
+)]
+pub(super) async fn cancel(
+    By(api): By,
+    app: App,
+    Path(message): Path<MessagePath>,
+    Path(endpoint): Path<EndpointPath>,
+) -> ApiResult<StatusCode> {
+    let (message, endpoint) = (message.reference()?, endpoint.reference()?);
+    watchfire_engine::service::cancel::delivery(api.engine(), &app.snapshot, &message, &endpoint)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

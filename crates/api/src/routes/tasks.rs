@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use watchfire_domain::id::TaskId;
 use watchfire_engine::service::Repeatable;
-use watchfire_engine::service::tasks::{self, TaskInput};
-use watchfire_store::{EndpointRef, Order, Task, TaskFilter, TaskKind};
+use watchfire_engine::service::tasks::{self, Owner, TaskInput};
+use watchfire_store::{EndpointRef, Order, Steering, Task, TaskFilter, TaskKind};
 
 use super::endpoints::EndpointPath;
 use crate::auth::{App, By, OwnTasks};
@@ -218,7 +218,7 @@ pub(super) async fn find(
 
 /// Ends a background task; what it has done stays
 ///
-/// One that has ended already stays as it is.
+/// One that has ended already stays as it is. One that is paused can be ended as well.
 #[utoipa::path(
     post, path = "/api/v1/background-task/{task_id}/cancel",
     operation_id = "v1.background-task.cancel", tag = "Background Task",
@@ -230,6 +230,49 @@ pub(super) async fn cancel(
     OwnTasks(owner): OwnTasks,
     Path(path): Path<TaskPath>,
 ) -> ApiResult<Response> {
-    let task = tasks::cancel(api.engine(), &owner, path.id()?).await?;
+    steer((&api, &owner), &path, Steering::Cancel).await
+}
+
+/// Pauses a background task
+///
+/// What it has made due is sent; nothing more is made until it is resumed. One that does not run
+/// stays as it is.
+#[utoipa::path(
+    post, path = "/api/v1/background-task/{task_id}/pause",
+    operation_id = "v1.background-task.pause", tag = "Background Task",
+    params(("task_id" = String, Path)),
+    responses((status = 200, body = BackgroundTaskOut), Errors),
+)]
+pub(super) async fn pause(
+    By(api): By,
+    OwnTasks(owner): OwnTasks,
+    Path(path): Path<TaskPath>,
+) -> ApiResult<Response> {
+    steer((&api, &owner), &path, Steering::Pause).await
+}
+
+/// Resumes a paused background task
+///
+/// It goes on where it is. One that is not paused stays as it is.
+#[utoipa::path(
+    post, path = "/api/v1/background-task/{task_id}/resume",
+    operation_id = "v1.background-task.resume", tag = "Background Task",
+    params(("task_id" = String, Path)),
+    responses((status = 200, body = BackgroundTaskOut), Errors),
+)]
+pub(super) async fn resume(
+    By(api): By,
+    OwnTasks(owner): OwnTasks,
+    Path(path): Path<TaskPath>,
+) -> ApiResult<Response> {
+    steer((&api, &owner), &path, Steering::Resume).await
+}
+
+async fn steer(
+    (api, owner): (&ApiState, &Owner),
+    path: &TaskPath,
+    steering: Steering,
+) -> ApiResult<Response> {
+    let task = tasks::steer(api.engine(), owner, path.id()?, steering).await?;
     Ok(json(StatusCode::OK, &BackgroundTaskOut::from(&task)))
 }

@@ -118,6 +118,7 @@ impl BulkReplayIn {
             status: self.status.map(|status| status.0),
             status_class: self.status_code_class.map(|class| class.0),
             once: is_single(self.retries),
+            ..TaskInput::default()
         })
     }
 }
@@ -197,7 +198,7 @@ impl BackgroundTaskType {
     }
 }
 
-/// Where a task stands. `cancelled` comes only from this server's own `cancel`.
+/// Where a task stands. `paused` and `cancelled` come only from this server's own operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BackgroundTaskStatus {
@@ -205,6 +206,7 @@ pub(crate) enum BackgroundTaskStatus {
     Finished,
     Failed,
     Cancelled,
+    Paused,
 }
 
 impl From<TaskState> for BackgroundTaskStatus {
@@ -214,6 +216,7 @@ impl From<TaskState> for BackgroundTaskStatus {
             TaskState::Finished => Self::Finished,
             TaskState::Failed(_) => Self::Failed,
             TaskState::Cancelled => Self::Cancelled,
+            TaskState::Paused => Self::Paused,
         }
     }
 }
@@ -226,6 +229,7 @@ impl BackgroundTaskStatus {
             Self::Finished => TaskState::Finished,
             Self::Failed => TaskState::Failed(TaskFailure::EndpointDeleted),
             Self::Cancelled => TaskState::Cancelled,
+            Self::Paused => TaskState::Paused,
         }
     }
 }
@@ -293,7 +297,10 @@ impl From<&Task> for BackgroundTaskOut {
             created_at: task.created_at,
             error: match task.state {
                 TaskState::Failed(TaskFailure::EndpointDeleted) => Some("the endpoint was deleted"),
-                TaskState::Running | TaskState::Finished | TaskState::Cancelled => None,
+                TaskState::Running
+                | TaskState::Paused
+                | TaskState::Finished
+                | TaskState::Cancelled => None,
             },
         }
     }

@@ -106,6 +106,48 @@ async fn a_running_task_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_running_task_is_paused_and_resumed() {
+    let mut server = Server::start().await;
+    server.application(r#"{"name":"Acme","uid":"acme"}"#).await;
+    // A task waits for an endpoint that is switched off.
+    server
+        .endpoint(
+            "acme",
+            r#"{"url":"https://example.com/","uid":"off","disabled":true}"#,
+        )
+        .await;
+    let task = server
+        .ask(
+            "POST /app/acme/endpoint/off/recover",
+            r#"{"since":"2026-02-20T10:00:00Z"}"#,
+        )
+        .await;
+    let id = task.text("/id");
+    for deed in ["pause", "pause", "resume", "pause", "cancel", "resume"] {
+        let line = format!("POST /background-task/{id}/{deed}");
+        server.show(&line, "").await;
+        if deed == "pause" {
+            let paused = server.ask("GET /background-task?status=paused", "").await;
+            assert_eq!(paused.text("/data/0/id"), id);
+        }
+    }
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
+async fn one_pending_delivery_is_cancelled() {
+    let mut server = with_retry().await;
+    let line = "POST /app/acme/msg/e1/endpoint/main/cancel";
+    server.show(line, "").await;
+    server.show("GET /app/acme/attempt/msg/e1", "").await;
+    server.show(line, "").await;
+    server
+        .show("POST /app/acme/msg/e2/endpoint/main/cancel", "")
+        .await;
+    insta::assert_snapshot!(server.transcript());
+}
+
+#[tokio::test]
 async fn faults_name_their_fields() {
     let mut server = with_retry().await;
     for (path, body) in [
@@ -183,6 +225,8 @@ async fn an_application_sees_and_cancels_its_own_tasks_and_no_others() {
     for (task, status) in tasks.iter().zip([StatusCode::OK, StatusCode::NOT_FOUND]) {
         for line in [
             format!("GET /background-task/{task}"),
+            format!("POST /background-task/{task}/pause"),
+            format!("POST /background-task/{task}/resume"),
             format!("POST /background-task/{task}/cancel"),
         ] {
             assert_eq!(server.ask(&line, "").await.status, status, "{line}");

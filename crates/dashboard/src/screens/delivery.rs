@@ -187,7 +187,7 @@ fn listed(at: &InApp, known: &Known, chosen: Option<&Attempt>) -> Markup {
                 }
             }
             @if let Some(owed) = &known.view.owed {
-                li.ahead { (icon(Icon::Clock)) (waits(at, owed)) }
+                li.ahead { (icon(Icon::Clock)) (waits(at, known.view.endpoint, owed)) }
             }
             @if known.attempts.is_empty() && known.view.owed.is_none() {
                 li.ahead { (icon(Icon::Busy)) "On its way" }

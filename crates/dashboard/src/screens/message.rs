@@ -179,7 +179,7 @@ fn delivery(at: &InApp, stored: &StoredMessage, view: &DeliveryView) -> Row {
             ),
             html! {
                 (status::delivery(view.status))
-                @if let Some(owed) = &view.owed { span.hint { (waits(at, owed)) } }
+                @if let Some(owed) = &view.owed { span.hint { (waits(at, view.endpoint, owed)) } }
             },
             resend.unwrap_or_else(|| html! {}),
         ],

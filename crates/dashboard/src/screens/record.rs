@@ -109,7 +109,7 @@ fn stuck(at: &InApp, key: &str, heads: &BTreeMap<EndpointId, RecordHead>) -> Mar
                     (head.waiting) @if more { " or more" }
                     @if head.waiting == 1 { " later message stands behind it." }
                     @else { " later messages stand behind it." }
-                    @if let Some(owed) = &head.view.owed { " " (waits(at, owed)) "." }
+                    @if let Some(owed) = &head.view.owed { " " (waits(at, head.view.endpoint, owed)) "." }
                 }
                 div.row {
                     (control::link(Weight::Plain, Some(Icon::Eye), "Look at it", &at.path(&format!("/messages/{}/{endpoint}", head.message))))
@@ -260,7 +260,7 @@ fn standing(
     let is_head = head.is_some_and(|head| head.seq == message.stored.seq);
     html! {
         @if let Some(owed) = &view.owed {
-            (waits(at, owed))
+            (waits(at, view.endpoint, owed))
             @if is_head && head.is_some_and(|head| head.waiting > 0) { " · holds up the others" }
         }
     }

@@ -10,7 +10,7 @@ use watchfire_domain::id::{EndpointId, TaskId};
 use watchfire_domain::scope::Scope;
 use watchfire_engine::service::Error;
 use watchfire_engine::service::tasks::{self, Owner, Preview, TaskInput};
-use watchfire_store::{EndpointRef, Task, TaskFilter, TaskKind};
+use watchfire_store::{EndpointRef, Steering, Task, TaskFilter, TaskKind, TaskState};
 
 use super::deliveries::list::{endpoint_name, short};
 use super::deliveries::moment;
@@ -20,7 +20,7 @@ use crate::form::Form;
 use crate::paging::Paging;
 use crate::params::{Fields, encoded};
 use crate::ui::block::{self, flush_panel, grouped, panel};
-use crate::ui::control::{self, Weight, csrf};
+use crate::ui::control::{self, Ask, Weight, csrf};
 use crate::ui::status::Tone;
 use crate::ui::table::{Row, column, number, pager, table};
 use crate::ui::{Icon, Page, Section, time};
@@ -188,7 +188,14 @@ fn counted(preview: &Preview) -> String {
 pub(crate) async fn start(at: InApp, Form(fields): Form) -> Answer {
     let asked = read(&fields).ok_or(Failure::Form("It does not say what to send again."))?;
     let endpoint = EndpointRef::Id(asked.endpoint);
-    let work = (asked.kind, asked.input);
+    // How much there is to look at, as far as it can be told: for the time it will take.
+    let work = (asked.kind, asked.input.clone());
+    let preview = tasks::preview(at.engine(), &at.app, &endpoint, work).await?;
+    let input = TaskInput {
+        messages: (!preview.more).then_some(preview.looked),
+        ..asked.input
+    };
+    let work = (asked.kind, input);
     tasks::create(at.engine(), &at.app, &endpoint, work, None).await?;
     Ok(back(&at, "It has begun."))
 }
@@ -199,10 +206,24 @@ pub(crate) struct TaskPath {
     task_id: String,
 }
 
+pub(crate) async fn pause(at: InApp, Path(path): Path<TaskPath>, Form(_): Form) -> Answer {
+    steer(&at, &path, Steering::Pause).await?;
+    Ok(back(&at, "It rests where it is."))
+}
+
+pub(crate) async fn resume(at: InApp, Path(path): Path<TaskPath>, Form(_): Form) -> Answer {
+    steer(&at, &path, Steering::Resume).await?;
+    Ok(back(&at, "It goes on."))
+}
+
 pub(crate) async fn cancel(at: InApp, Path(path): Path<TaskPath>, Form(_): Form) -> Answer {
-    let id = path.task_id.parse().map_err(|_| Failure::NotFound)?;
-    tasks::cancel(at.engine(), &owner(&at), id).await?;
+    steer(&at, &path, Steering::Cancel).await?;
     Ok(back(&at, "It was ended; what it did stays."))
+}
+
+async fn steer(at: &InApp, path: &TaskPath, steering: Steering) -> Result<Task, Failure> {
+    let id = path.task_id.parse().map_err(|_| Failure::NotFound)?;
+    Ok(tasks::steer(at.engine(), &owner(at), id, steering).await?)
 }
 
 fn back(at: &InApp, done: &str) -> axum::response::Response {
@@ -231,8 +252,6 @@ fn row(at: &InApp, task: &Task) -> Row {
     let endpoint = live
         .next()
         .map(|endpoint| endpoint.stored.endpoint.identity.id);
-    let running = task.state == watchfire_store::TaskState::Running;
-    let action = at.path(&format!("/replay/{}/cancel", task.id));
     Row {
         href: None,
         cells: vec![
@@ -241,15 +260,41 @@ fn row(at: &InApp, task: &Task) -> Row {
                 || html! { span.muted { "(deleted)" } },
                 |endpoint| endpoint_name(at, endpoint),
             ),
-            progress::of(task, at.app.stored.application.created_at, at.view.now),
+            progress::shown(task, at.app.stored.application.created_at, at.view.now),
             html! { (grouped(task.progress.done)) },
             time::relative(task.created_at, at.view.now),
-            html! {
-                @if running && at.view.may(Scope::Replay) {
-                    (control::act(&at.view, &action, Weight::Danger, Icon::Stop, "End it"))
-                }
-            },
+            html! { @if at.view.may(Scope::Replay) { (steered(at, task)) } },
         ],
+    }
+}
+
+/// What can be done about a task.
+fn steered(at: &InApp, task: &Task) -> Markup {
+    let to = |deed: &str| at.path(&format!("/replay/{}/{deed}", task.id));
+    let rests = match task.state {
+        TaskState::Running => false,
+        TaskState::Paused => true,
+        TaskState::Finished | TaskState::Failed(_) | TaskState::Cancelled => return html! {},
+    };
+    let end = Ask {
+        id: &format!("end-{}", task.id),
+        weight: Weight::Danger,
+        icon: Icon::Stop,
+        text: "End",
+        title: "End it for good?",
+        action: &to("cancel"),
+        body: html! { p { "What it did stays. It can't be resumed; a new one can be started." } },
+        confirm: "End it",
+    };
+    html! {
+        div.row {
+            @if rests {
+                (control::act(&at.view, &to("resume"), Weight::Plain, Icon::Play, "Resume"))
+            } @else {
+                (control::act(&at.view, &to("pause"), Weight::Plain, Icon::Pause, "Pause"))
+            }
+            (control::ask(&at.view, &end))
+        }
     }
 }
 

@@ -116,6 +116,21 @@ pub(crate) fn progress(name: &str, done: u64, of: Option<u64>) -> Markup {
     }
 }
 
+/// Work that takes a while, of which a share is done, 0 to 1, if that is known.
+pub(crate) fn progress_share(name: &str, share: Option<f64>) -> Markup {
+    html! {
+        div.progress {
+            @match share {
+                Some(share) => {
+                    progress max="1" value=(format!("{share:.3}")) aria-label=(name) {}
+                    span.number.muted { (format!("{:.0} %", (share * 100.0).floor())) }
+                }
+                None => { progress aria-label=(name) {} }
+            }
+        }
+    }
+}
+
 /// `12 345`, with thin spaces.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -40,6 +40,9 @@ pub enum Error {
     /// It is being sent: nobody can take that back.
     #[error("change it: it is being sent")]
     InFlight,
+    /// It has ended: nothing of it is pending.
+    #[error("cancel it: it has ended")]
+    Ended,
     #[error("accept it: too much is waiting")]
     Overloaded,
     #[error("accept it: the server is stopping")]

@@ -1,15 +1,17 @@
 //! What people do about a record that is stuck: skip the delivery that holds it up, or have it tried
 //! at once.
 
-use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement, Timing, Trigger};
+use std::sync::Arc;
+
+use watchfire_domain::attempt::{Attempt, Settlement};
 use watchfire_domain::audit::Action;
 use watchfire_domain::id::{AttemptId, MessageId};
 use watchfire_domain::limit;
-use watchfire_domain::message::{Urgency, record_hash};
-use watchfire_domain::outcome::{Outcome, SkipReason};
+use watchfire_domain::message::record_hash;
+use watchfire_domain::outcome::SkipReason;
 use watchfire_store::{
     AttemptRecord, DeliveryRef, DeliveryStatus, EndpointKey, EndpointRef, RecordHead, Recorded,
-    Series, Standing,
+    Write,
 };
 
 use super::audit::{Deed, Seen};
@@ -51,17 +53,17 @@ pub async fn skip(
     for _ in 0..UPDATE_TRIES_MAX {
         let head = find(engine, app, endpoint, input).await?;
         let skipped = AttemptRecord {
-            delivery: delivery(app, endpoint, &head),
-            standing: Standing::Fresh,
-            attempt: skipped(engine, app, endpoint, &head),
-            series: Series::START,
-            urgency: Urgency::Ordinary,
             record: Some(record_hash(&input.record_key)),
-            health: None,
-            notices: Vec::new(),
-            lag: None,
+            ..AttemptRecord::by_hand(
+                delivery(app, endpoint, &head),
+                skipped(engine, app, endpoint, &head),
+            )
         };
-        if engine.inner().skip_head(skipped).await? == Recorded::Done {
+        let skip = Write::SkipHead(Arc::new(skipped));
+        let settled = engine
+            .inner()
+            .settle_by_hand((app.stored.key, endpoint), skip);
+        if settled.await? == Recorded::Done {
             note(engine, app, Action::RecordHeadSkipped, &head).await?;
             return Ok(head);
         }
@@ -132,20 +134,12 @@ fn skipped(engine: &Engine, app: &Snapshot, endpoint: EndpointKey, head: &Record
         .endpoint(endpoint)
         .map(|endpoint| endpoint.stored.endpoint.settings.url.clone());
     Attempt {
-        id: AttemptId::new(now, engine.entropy()),
-        attempted_at: now,
         number: owed.map_or(0, |owed| owed.attempts) + 1,
-        trigger: Trigger::Manual,
-        url: url.unwrap_or_default(),
-        address: None,
-        outcome: Outcome::Skipped {
-            reason: SkipReason::ByOperator,
-        },
-        response: None,
-        timing: Timing::default(),
-        next: AfterAttempt::Settled {
-            settlement: Settlement::Skipped,
-        },
+        ..Attempt::settled_by_hand(
+            (AttemptId::new(now, engine.entropy()), now),
+            url.unwrap_or_default(),
+            (SkipReason::ByOperator, Settlement::Skipped),
+        )
     }
 }
 

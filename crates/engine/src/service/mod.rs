@@ -12,6 +12,7 @@ pub mod activity;
 pub mod applications;
 pub mod attempts;
 pub mod audit;
+pub mod cancel;
 mod check;
 pub mod deliveries;
 mod edit;

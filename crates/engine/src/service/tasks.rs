@@ -7,7 +7,8 @@ use watchfire_domain::id::{EventType, OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, Change, DeliveryStatus, EndpointRef, Range, Task, TaskArguments, TaskFilter, TaskKind,
+    AppKey, Change, DeliveryStatus, EndpointRef, Range, Steering, Task, TaskArguments, TaskFilter,
+    TaskKind,
 };
 
 use super::audit::{self, Deed, Seen};
@@ -38,6 +39,8 @@ pub struct TaskInput {
     pub status_class: Option<u8>,
     /// One attempt each, whatever the retry schedule.
     pub once: bool,
+    /// How many messages there are to look at, if a preview has counted them all; for the progress.
+    pub messages: Option<u64>,
 }
 
 impl TaskInput {
@@ -80,6 +83,7 @@ impl TaskInput {
             status: self.status,
             status_class: self.status_class,
             once: self.once,
+            messages: self.messages,
         }
     }
 }
@@ -188,15 +192,24 @@ pub async fn list(
     Ok(engine.store().tasks(&owner.org, filter, range).await?)
 }
 
-/// Ends a running task; what it has done stays. One that has ended stays as it is.
-pub async fn cancel(engine: &Engine, owner: &Owner, id: TaskId) -> Result<Task> {
+/// Pauses, resumes or ends a task; what it has done stays. One that can't be steered so, because it
+/// has ended, rests or runs already, stays as it is.
+pub async fn steer(engine: &Engine, owner: &Owner, id: TaskId, steering: Steering) -> Result<Task> {
     find(engine, owner, id).await?;
     let now = engine.clock().now();
-    let ended = engine.store().cancel_task(&owner.org, id, now).await?;
-    let ended = ended.ok_or(Error::NotFound)?;
-    let deed = Deed::of(&owner.org, Action::TaskCancelled, &id);
+    let steered = engine.store().steer_task(&owner.org, id, steering, now);
+    let steered = steered.await?.ok_or(Error::NotFound)?;
+    if steering == Steering::Resume {
+        engine.inner().new_task.notify_one();
+    }
+    let action = match steering {
+        Steering::Pause => Action::TaskPaused,
+        Steering::Resume => Action::TaskResumed,
+        Steering::Cancel => Action::TaskCancelled,
+    };
+    let deed = Deed::of(&owner.org, action, &id);
     engine
         .apply(vec![deed.noted(engine, Seen::NOTHING, Seen::NOTHING)])
         .await?;
-    Ok(ended)
+    Ok(steered)
 }

@@ -4,10 +4,13 @@ use watchfire_domain::attempt::{AfterAttempt, Settlement};
 use watchfire_domain::id::MessageId;
 use watchfire_domain::limit;
 use watchfire_domain::outcome::{Outcome, SkipReason};
-use watchfire_store::{AppKey, DeliveryStatus, EndpointKey, EndpointRef, Seq};
+use watchfire_store::{
+    AppKey, DeliveryStatus, EndpointKey, EndpointRef, MessageFilter, MessageRef, Order, Range, Seq,
+};
 
 use super::harness::{Behavior, Harness};
 use crate::service::Error;
+use crate::service::cancel;
 use crate::service::heads::{self, HeadInput};
 
 /// Attempts after which the next is hours away.
@@ -197,4 +200,70 @@ async fn what_waits_in_memory_can_be_skipped_too() {
     let status = harness.status(app, seq, endpoint).await;
     assert_eq!(status, DeliveryStatus::Failed);
     assert!(sent().iter().all(|sent| sent.record.is_none()));
+}
+
+async fn cancel(harness: &Harness, app: AppKey, seq: Seq) -> Result<(), Error> {
+    let (snapshot, endpoint) = named(harness, app).await;
+    let (any, newest) = (
+        MessageFilter::default(),
+        Range::from_start(Order::Descending, 10),
+    );
+    let messages = harness.store.messages(app, &any, newest).await;
+    let messages = messages.expect("read");
+    let mut meant = messages.iter().filter(|message| message.seq == seq);
+    let message = MessageRef::Id(meant.next().expect("it is stored").message.id);
+    cancel::delivery(&harness.engine, &snapshot, &message, &endpoint).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_delivery_is_not_sent_and_lets_its_record_go_on() {
+    let harness = Harness::start().await;
+    let (app, endpoint, seqs) = stuck(&harness).await;
+    let refused = harness.sent_to("hook").len();
+    cancel(&harness, app, seqs[0]).await.expect("cancelled");
+    for seq in &seqs[1..] {
+        harness.until_settled(app, *seq).await;
+    }
+    assert_eq!(numbers(&harness)[refused..], [1, 2]);
+    let status = harness.status(app, seqs[0], endpoint).await;
+    assert_eq!(status, DeliveryStatus::Cancelled);
+    for seq in &seqs {
+        let ended = cancel(&harness, app, *seq).await;
+        assert!(matches!(ended, Err(Error::Ended)), "{ended:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_is_not_cancelled() {
+    let harness = Harness::start_holding_time().await;
+    let app = harness.application().await;
+    harness.endpoint(app, "hook", &[]).await;
+    harness.always("hook", Behavior::Hangs);
+    let seq = harness.post(app, "threat.updated", None).await;
+    harness
+        .until(async || harness.sent_to("hook").len() == 1)
+        .await;
+    let refused = cancel(&harness, app, seq).await;
+    assert!(matches!(refused, Err(Error::InFlight)), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_in_memory_can_be_cancelled() {
+    let harness = Harness::start_holding_time().await;
+    let app = harness.application().await;
+    let endpoint = harness.throttled_endpoint(app, "hook", 1).await;
+    let mut seqs = Vec::new();
+    for _ in 0..3 {
+        seqs.push(harness.post(app, "threat.updated", None).await);
+    }
+    harness
+        .until(async || !harness.sent_to("hook").is_empty())
+        .await;
+    cancel(&harness, app, seqs[2]).await.expect("cancelled");
+    for seq in &seqs {
+        harness.until_settled(app, *seq).await;
+    }
+    assert_eq!(numbers(&harness), [0, 1]);
+    let status = harness.status(app, seqs[2], endpoint).await;
+    assert_eq!(status, DeliveryStatus::Cancelled);
 }

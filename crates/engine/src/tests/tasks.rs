@@ -8,8 +8,8 @@ use watchfire_domain::id::OrganizationId;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, Change, DeliveryStatus, EndpointKey, EndpointRef, Seq, Task, TaskFailure, TaskKind,
-    TaskState,
+    AppKey, Change, DeliveryStatus, EndpointKey, EndpointRef, Seq, Steering, Task, TaskFailure,
+    TaskKind, TaskState,
 };
 
 use super::harness::{Behavior, Harness};
@@ -239,11 +239,40 @@ async fn a_task_that_is_cancelled_stops() {
     let task = scene.create(TaskKind::Recover, input).await;
     let begun = async || scene.read(&task).await.progress.done > 0;
     scene.harness.until(begun).await;
-    let ended = tasks::cancel(&scene.harness.engine, &owner(), task.id).await;
+    let ended = tasks::steer(&scene.harness.engine, &owner(), task.id, Steering::Cancel).await;
     let ended = ended.expect("it exists");
     assert_eq!(ended.state, TaskState::Cancelled);
     tokio::time::sleep(Duration::from_mins(10)).await;
     assert_eq!(scene.read(&task).await, ended, "it stays as it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_paused_rests_until_it_is_resumed() {
+    let scene = Scene::holding_time().await;
+    let seqs = scene.failed(limit::TASK_STEP_DELIVERIES_MAX * 3).await;
+    let task = scene
+        .create(TaskKind::Recover, since(scene.harness.now() - DAYS))
+        .await;
+    let begun = async || scene.read(&task).await.progress.done > 0;
+    scene.harness.until(begun).await;
+    let steer = async |steering| {
+        let steered = tasks::steer(&scene.harness.engine, &owner(), task.id, steering).await;
+        steered.expect("it exists")
+    };
+    let paused = steer(Steering::Pause).await;
+    assert_eq!(paused.state, TaskState::Paused);
+    assert!(
+        paused.progress.done < seqs.len() as u64,
+        "it had time to pause"
+    );
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(scene.read(&task).await, paused, "it stays as it was");
+    let resumed = steer(Steering::Resume).await;
+    assert_eq!(resumed.progress, paused.progress);
+    let ended = scene.until_ended(&task).await;
+    assert_eq!(ended.state, TaskState::Finished);
+    assert_eq!(ended.progress.done, seqs.len() as u64, "none twice");
+    assert!(ended.paused_for >= Duration::from_mins(10), "{ended:?}");
 }
 
 #[tokio::test(start_paused = true)]

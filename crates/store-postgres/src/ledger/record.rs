@@ -22,7 +22,7 @@ use crate::fault::FaultResult;
 use crate::message::{Hold, ids_at};
 use crate::nodes;
 use crate::notices;
-use crate::owed::{Book, Fenced, Put, Wanted};
+use crate::owed::{Book, Fenced, Put, Removed, Wanted};
 use crate::session::Tx;
 use crate::shards::Arrivals;
 
@@ -33,7 +33,10 @@ pub(super) async fn record(
     batch: &[Write],
 ) -> FaultResult<Vec<Recorded>> {
     let node = nodes::hold(tx, life).await?;
-    let book = Book::open(tx, &wanted(batch)).await?;
+    let mut book = Book::open(tx, &wanted(batch)).await?;
+    if batch.iter().any(|write| matches!(write, Write::Cancel(_))) {
+        book.learn_records(tx).await?;
+    }
     let health = configuration::lock_health(tx, judged(batch)).await?;
     let messages = ids_at(tx, places(batch), hold(batch)).await?;
     let news = insert_fresh(tx, batch, &messages).await?;
@@ -67,6 +70,7 @@ fn wanted(batch: &[Write]) -> Wanted {
             Write::Spill(owed) => (owed.delivery, owed.record),
             Write::Return { delivery, .. } => (*delivery, None),
             Write::SkipHead(skipped) => (skipped.delivery, skipped.record),
+            Write::Cancel(cancelled) => (cancelled.delivery, None),
         };
         wanted.delivery((delivery.endpoint, delivery.seq), record);
     }
@@ -77,7 +81,7 @@ fn wanted(batch: &[Write]) -> Wanted {
 fn judged(batch: &[Write]) -> BTreeSet<EndpointKey> {
     let judged = batch.iter().filter_map(|write| match write {
         Write::Attempt(record) => record.health.as_ref().map(|change| change.endpoint),
-        Write::Spill(_) | Write::Return { .. } | Write::SkipHead(_) => None,
+        Write::Spill(_) | Write::Return { .. } | Write::SkipHead(_) | Write::Cancel(_) => None,
     });
     judged.collect()
 }
@@ -93,7 +97,7 @@ fn places(batch: &[Write]) -> Vec<i64> {
         .filter_map(|write| match write {
             Write::Attempt(record) => Some(record.delivery.seq.0),
             Write::Spill(owed) => Some(owed.delivery.seq.0),
-            Write::SkipHead(skipped) => Some(skipped.delivery.seq.0),
+            Write::SkipHead(settled) | Write::Cancel(settled) => Some(settled.delivery.seq.0),
             Write::Return { .. } => None,
         })
         .collect();
@@ -107,7 +111,7 @@ fn hold(batch: &[Write]) -> Hold {
     let owes = |write: &Write| match write {
         Write::Attempt(record) => matches!(record.attempt.next, AfterAttempt::Retry { .. }),
         Write::Spill(_) => true,
-        Write::Return { .. } | Write::SkipHead(_) => false,
+        Write::Return { .. } | Write::SkipHead(_) | Write::Cancel(_) => false,
     };
     if batch.iter().any(owes) {
         Hold::Fast
@@ -153,7 +157,7 @@ async fn stored_before(
             }
             Standing::Leased(_) | Standing::Fresh => None,
         },
-        Write::Spill(_) | Write::Return { .. } | Write::SkipHead(_) => None,
+        Write::Spill(_) | Write::Return { .. } | Write::SkipHead(_) | Write::Cancel(_) => None,
     });
     attempt::stored(tx, &late.collect::<Vec<_>>()).await
 }
@@ -199,6 +203,7 @@ impl<'b> Recording<'b> {
                 Fenced::Stale => Recorded::Stale,
             },
             Write::SkipHead(skipped) => self.skip_head(skipped),
+            Write::Cancel(cancelled) => self.cancel(cancelled),
         }
     }
 
@@ -214,10 +219,32 @@ impl<'b> Recording<'b> {
         if self.book.is_blocked(endpoint, record, seq) || self.book.remove(delivery).is_none() {
             return Recorded::Stale;
         }
-        self.leased.push((skipped, message));
-        self.tally.attempted(delivery, &skipped.attempt, None);
-        self.tally.owed(endpoint, -1);
-        self.wake_next(skipped);
+        self.settle_by_hand(skipped, (Some(record), message))
+    }
+
+    fn cancel(&mut self, cancelled: &'b AttemptRecord) -> Recorded {
+        let Some(message) = self.message(cancelled.delivery) else {
+            return Recorded::Stale;
+        };
+        let Some(Removed { record }) = self.book.remove(cancelled.delivery) else {
+            return Recorded::Stale;
+        };
+        self.settle_by_hand(cancelled, (record, message))
+    }
+
+    /// What follows when a person took a delivery out of `owed`.
+    fn settle_by_hand(
+        &mut self,
+        settled: &'b AttemptRecord,
+        (record, message): (Option<i64>, MessageId),
+    ) -> Recorded {
+        let delivery = settled.delivery;
+        self.leased.push((settled, message));
+        self.tally.attempted(delivery, &settled.attempt, None);
+        self.tally.owed(delivery.endpoint, -1);
+        if let Some(record) = record {
+            self.book.wake_next(delivery.endpoint, record, self.now);
+        }
         self.arrivals.note(delivery);
         Recorded::Done
     }

@@ -4,13 +4,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use watchfire_domain::attempt::{AfterAttempt, Attempt};
 use watchfire_domain::id::MessageId;
-use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{StateCells, Tally, count_cell};
 use watchfire_store::selection::TaskStanding;
 use watchfire_store::{
-    Advanced, AppKey, AttemptRecord, DeliveryRef, Life, NewOwed, Seq, Series, Standing, Task,
-    TaskStep, TaskWrite,
+    Advanced, AppKey, AttemptRecord, DeliveryRef, Life, NewOwed, Seq, Task, TaskStep, TaskWrite,
 };
 
 use super::candidates::standings;
@@ -156,15 +154,8 @@ impl<'s> Doing<'s> {
         // Retention keeps a message while it is owed.
         if let Some(message) = self.messages.get(&(delivery.app, delivery.seq)) {
             let final_attempt = AttemptRecord {
-                delivery,
-                standing: Standing::Fresh,
-                attempt: attempt.clone(),
-                series: Series::START,
-                urgency: Urgency::Ordinary,
                 record,
-                health: None,
-                notices: Vec::new(),
-                lag: None,
+                ..AttemptRecord::by_hand(delivery, attempt.clone())
             };
             self.cancelled.push((final_attempt, *message));
         }

@@ -16,7 +16,7 @@ use crate::fault::FaultResult;
 use crate::message;
 use crate::nodes;
 use crate::notices;
-use crate::owed::{self, Fenced, Put};
+use crate::owed::{self, Fenced, Put, Removed};
 use crate::shards;
 use crate::writer::Tx;
 
@@ -62,6 +62,7 @@ impl Recording<'_, '_> {
                 self.tx, *delivery, *token, *due_at,
             )?)),
             Write::SkipHead(skip) => self.skip_head(skip),
+            Write::Cancel(cancelled) => self.cancel(cancelled),
         }
     }
 
@@ -73,10 +74,35 @@ impl Recording<'_, '_> {
         if !owed::remove_head(self.tx, delivery, skipped.record)? {
             return Ok(Recorded::Stale);
         }
-        attempt::insert(self.tx, skipped, message)?;
-        self.tally.attempted(delivery, &skipped.attempt, None);
+        self.settle_by_hand(skipped, message)
+    }
+
+    fn cancel(&mut self, cancelled: &AttemptRecord) -> FaultResult<Recorded> {
+        let delivery = cancelled.delivery;
+        let Some(message) = self.message(delivery)? else {
+            return Ok(Recorded::Stale);
+        };
+        let Some(Removed { record }) = owed::remove(self.tx, delivery)? else {
+            return Ok(Recorded::Stale);
+        };
+        let cancelled = AttemptRecord {
+            record,
+            ..cancelled.clone()
+        };
+        self.settle_by_hand(&cancelled, message)
+    }
+
+    /// What follows when a person took a delivery out of `owed`.
+    fn settle_by_hand(
+        &mut self,
+        settled: &AttemptRecord,
+        message: MessageId,
+    ) -> FaultResult<Recorded> {
+        let delivery = settled.delivery;
+        attempt::insert(self.tx, settled, message)?;
+        self.tally.attempted(delivery, &settled.attempt, None);
         self.tally.owed(delivery.endpoint, -1);
-        self.wake_next(skipped)?;
+        self.wake_next(settled)?;
         shards::tell_holder(self.tx, self.node, delivery)?;
         Ok(Recorded::Done)
     }

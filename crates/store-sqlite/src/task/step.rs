@@ -3,12 +3,10 @@
 use rusqlite::{OptionalExtension, params};
 use watchfire_domain::attempt::{AfterAttempt, Attempt};
 use watchfire_domain::id::{Ksuid, MessageId};
-use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{StateCells, Tally, count_cell};
 use watchfire_store::{
-    Advanced, AttemptRecord, DeliveryRef, Life, NewOwed, Series, Standing, Task, TaskStep,
-    TaskWrite,
+    Advanced, AttemptRecord, DeliveryRef, Life, NewOwed, Task, TaskStep, TaskWrite,
 };
 
 use super::candidates::standing_of;
@@ -132,15 +130,8 @@ impl Doing<'_, '_> {
             return Ok(false);
         };
         let final_attempt = AttemptRecord {
-            delivery,
-            standing: Standing::Fresh,
-            attempt: attempt.clone(),
-            series: Series::START,
-            urgency: Urgency::Ordinary,
             record,
-            health: None,
-            notices: Vec::new(),
-            lag: None,
+            ..AttemptRecord::by_hand(delivery, attempt.clone())
         };
         // Retention keeps a message while it is owed.
         if let Some(message) = message::id_at(self.tx.connection(), delivery.app, delivery.seq)? {

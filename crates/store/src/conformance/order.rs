@@ -3,24 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use watchfire_domain::attempt::{AfterAttempt, Settlement};
 use watchfire_domain::message::Urgency;
-use watchfire_domain::outcome::{Outcome, SkipReason};
 
 use super::world::{Chance, LEASE, World, at};
 use crate::{
-    AttemptRecord, ClaimedDelivery, DeliveryRef, DeliveryStatus, EndpointKey, NewOwed, OwedReason,
-    Recorded, Seq, Standing, Store, Write,
+    ClaimedDelivery, DeliveryStatus, EndpointKey, NewOwed, OwedReason, Recorded, Seq, Standing,
+    Store, Write,
 };
 
-fn keyed(world: &World, seq: Seq, record: i64, due: Option<u64>) -> NewOwed {
+pub(super) fn keyed(world: &World, seq: Seq, record: i64, due: Option<u64>) -> NewOwed {
     NewOwed {
         record: Some(record),
         ..world.owed(world.endpoints[0], seq, due.map(at))
     }
 }
 
-async fn owed(world: &World, seq: Seq) -> crate::Owed {
+pub(super) async fn owed(world: &World, seq: Seq) -> crate::Owed {
     let views = world
         .store
         .deliveries_of(world.app, seq)
@@ -30,7 +28,7 @@ async fn owed(world: &World, seq: Seq) -> crate::Owed {
 }
 
 /// So many messages about one record, spilled in their order.
-async fn line(world: &World, count: usize) -> Vec<Seq> {
+pub(super) async fn line(world: &World, count: usize) -> Vec<Seq> {
     let seqs = world.accept_many(count).await;
     for seq in &seqs {
         world.spill(at(0), keyed(world, *seq, 7, Some(0))).await;
@@ -48,107 +46,6 @@ pub async fn a_later_one_is_parked_behind_an_earlier_one(store: Arc<dyn Store>) 
     }
     let claimed = world.claim_one(world.endpoints[0], at(0)).await;
     assert_eq!(claimed.delivery.seq, seqs[0]);
-}
-
-/// What stands in the history of a delivery that was skipped.
-fn skip(world: &World, delivery: DeliveryRef, seconds: u64) -> Write {
-    let mut attempt = world.exhausted();
-    attempt.attempted_at = at(seconds);
-    attempt.outcome = Outcome::Skipped {
-        reason: SkipReason::ByOperator,
-    };
-    attempt.response = None;
-    attempt.next = AfterAttempt::Settled {
-        settlement: Settlement::Skipped,
-    };
-    Write::SkipHead(Arc::new(AttemptRecord {
-        record: Some(7),
-        ..world.fresh(delivery.endpoint, delivery.seq, attempt)
-    }))
-}
-
-pub async fn a_skipped_head_is_settled_and_wakes_the_next(store: Arc<dyn Store>) {
-    let world = World::with_endpoints(store, 1).await;
-    let seqs = line(&world, 3).await;
-    let done = world
-        .record(
-            at(5),
-            vec![skip(&world, world.delivery(world.endpoints[0], seqs[0]), 5)],
-        )
-        .await;
-    assert_eq!(done, [Recorded::Done]);
-    let views = world.store.deliveries_of(world.app, seqs[0]).await;
-    let view = &views.expect("read it")[0];
-    assert_eq!((view.status, view.owed), (DeliveryStatus::Failed, None));
-    assert_eq!(owed(&world, seqs[1]).await.due_at, Some(at(5)));
-    assert_eq!(owed(&world, seqs[2]).await.due_at, None);
-    let next = world.claim_one(world.endpoints[0], at(5)).await;
-    assert_eq!(next.delivery.seq, seqs[1]);
-    // Asked twice, it is skipped once.
-    let again = world
-        .record(
-            at(6),
-            vec![skip(&world, world.delivery(world.endpoints[0], seqs[0]), 6)],
-        )
-        .await;
-    assert_eq!(again, [Recorded::Stale]);
-}
-
-pub async fn only_a_head_nobody_has_leased_is_skipped(store: Arc<dyn Store>) {
-    let world = World::with_endpoints(store, 1).await;
-    let endpoint = world.endpoints[0];
-    let seqs = line(&world, 3).await;
-    let second = world
-        .record(
-            at(1),
-            vec![skip(&world, world.delivery(world.endpoints[0], seqs[1]), 1)],
-        )
-        .await;
-    assert_eq!(second, [Recorded::Stale], "it is not the first");
-    let claimed = world.claim_one(endpoint, at(1)).await;
-    let leased = world
-        .record(
-            at(2),
-            vec![skip(&world, world.delivery(world.endpoints[0], seqs[0]), 2)],
-        )
-        .await;
-    assert_eq!(leased, [Recorded::Stale], "it is being sent");
-    let unkeyed = world.accept(world.message()).await;
-    world
-        .spill(at(2), world.owed(endpoint, unkeyed, Some(at(2))))
-        .await;
-    let unkeyed = world
-        .record(
-            at(3),
-            vec![skip(&world, world.delivery(world.endpoints[0], unkeyed), 3)],
-        )
-        .await;
-    assert_eq!(unkeyed, [Recorded::Stale], "it is about no record");
-    // Its own attempt decides, as if nobody had asked.
-    let delivered = world.leased(&claimed, world.delivered());
-    assert_eq!(world.record_attempt(at(4), delivered).await, Recorded::Done);
-    assert_eq!(owed(&world, seqs[1]).await.due_at, Some(at(4)));
-}
-
-pub async fn a_skip_and_a_claim_do_not_both_win(store: Arc<dyn Store>) {
-    let world = World::with_endpoints(store, 20).await;
-    for endpoint in world.endpoints.clone() {
-        let head = world.accept(world.message()).await;
-        let owed = NewOwed {
-            record: Some(7),
-            ..world.owed(endpoint, head, Some(at(0)))
-        };
-        world.spill(at(0), owed).await;
-        let skip = skip(&world, world.delivery(endpoint, head), 9);
-        let skipping = world.record(at(9), vec![skip]);
-        let (skipped, claimed) = tokio::join!(skipping, world.claim(endpoint, 1, at(9)));
-        let is_skipped = skipped == [Recorded::Done];
-        assert_ne!(
-            is_skipped,
-            !claimed.deliveries.is_empty(),
-            "one of them has it"
-        );
-    }
 }
 
 pub async fn a_fixed_time_is_not_lost_to_a_turn(store: Arc<dyn Store>) {

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement, Trigger};
 use watchfire_domain::id::{AttemptId, MessageId, OrganizationId};
+use watchfire_domain::limit;
 use watchfire_domain::outcome::{Outcome, SkipReason};
 
 use super::history::messages;
 use super::tasks::{advance, asked, create, exhaust, found, last_step, places, read, task};
 use super::world::{World, at, name, settled};
 use crate::{
-    Advanced, DeliveryStatus, NewOwed, PruneOrder, Seq, Store, TaskKind, TaskState, TaskStep,
-    TaskWrite,
+    Advanced, ApplyError, Change, Conflict, DeliveryStatus, NewOwed, PruneOrder, Seq, Steering,
+    Store, TaskKind, TaskState, TaskStep, TaskWrite,
 };
 
 fn cancelled(world: &World) -> Box<Attempt> {
@@ -170,12 +171,12 @@ pub async fn a_cancelled_task_takes_no_step(store: Arc<dyn Store>) {
     let elsewhere: OrganizationId = name("org_two");
     let none = world
         .store
-        .cancel_task(&elsewhere, created.id, at(11))
+        .steer_task(&elsewhere, created.id, Steering::Cancel, at(11))
         .await;
     assert_eq!(none.expect("ask"), None);
     let ended = world
         .store
-        .cancel_task(&world.org, created.id, at(11))
+        .steer_task(&world.org, created.id, Steering::Cancel, at(11))
         .await;
     let ended = ended.expect("ask").expect("it exists");
     assert_eq!(
@@ -186,9 +187,71 @@ pub async fn a_cancelled_task_takes_no_step(store: Arc<dyn Store>) {
     assert_eq!(advance(&world, step).await, Advanced::Stale);
     let again = world
         .store
-        .cancel_task(&world.org, created.id, at(12))
+        .steer_task(&world.org, created.id, Steering::Cancel, at(12))
         .await;
     assert_eq!(again.expect("ask"), Some(ended), "it has ended already");
+}
+
+pub async fn a_paused_task_takes_no_step_until_it_is_resumed(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let seqs = world.accept_many(1).await;
+    exhaust(&world, seqs[0]).await;
+    let created = task(&world, TaskKind::Recover, 10);
+    create(&world, &created).await;
+    let steer = async |steering, now| {
+        let steered = world
+            .store
+            .steer_task(&world.org, created.id, steering, now);
+        steered.await.expect("ask").expect("it exists")
+    };
+    let paused = steer(Steering::Pause, at(11)).await;
+    assert_eq!(
+        (paused.state, paused.updated_at),
+        (TaskState::Paused, at(11))
+    );
+    assert_eq!(read(&world, created.id).await, paused);
+    let running = world.store.running_tasks(None, 10).await;
+    assert_eq!(running.expect("list"), []);
+    let step = || last_step(&created, vec![TaskWrite::Send(asked(&world, seqs[0]))]);
+    assert_eq!(advance(&world, step()).await, Advanced::Stale);
+    assert_eq!(
+        steer(Steering::Pause, at(12)).await,
+        paused,
+        "it rests already"
+    );
+    let resumed = steer(Steering::Resume, at(20)).await;
+    assert_eq!(
+        (resumed.state, resumed.paused_for),
+        (TaskState::Running, Duration::from_secs(9))
+    );
+    assert_eq!(read(&world, created.id).await, resumed);
+    assert_eq!(advance(&world, step()).await, Advanced::Done(1));
+    let ended = steer(Steering::Resume, at(30)).await;
+    assert_eq!(ended.state, TaskState::Finished);
+}
+
+pub async fn a_paused_task_counts_and_can_be_ended(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let mut ids = Vec::new();
+    for _ in 0..limit::TASKS_PER_APPLICATION_MAX {
+        let created = task(&world, TaskKind::Recover, 5);
+        create(&world, &created).await;
+        ids.push(created.id);
+    }
+    let steer = async |steering, now| {
+        let steered = world.store.steer_task(&world.org, ids[0], steering, now);
+        steered.await.expect("ask").expect("it exists").state
+    };
+    assert_eq!(steer(Steering::Pause, at(6)).await, TaskState::Paused);
+    let more = Change::CreateTask(Box::new(task(&world, TaskKind::Recover, 5)));
+    let refused = world.store.apply(vec![more.clone()]).await;
+    assert!(
+        matches!(refused, Err(ApplyError::Conflict(Conflict::TaskLimit))),
+        "{refused:?}"
+    );
+    assert_eq!(steer(Steering::Cancel, at(7)).await, TaskState::Cancelled);
+    let created = world.store.apply(vec![more]).await;
+    created.expect("there is room again");
 }
 
 pub async fn a_single_attempt_is_remembered_until_it_was_made(store: Arc<dyn Store>) {

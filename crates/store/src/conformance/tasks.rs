@@ -11,7 +11,7 @@ use super::history::messages;
 use super::world::{World, at, name, settled};
 use crate::{
     Advanced, AppKey, ApplyError, Candidates, Change, Conflict, DeliveryStatus, NewOwed, Order,
-    OwedReason, Range, Remembered, Seq, Series, Store, Task, TaskArguments, TaskFailure,
+    OwedReason, Range, Remembered, Seq, Series, Steering, Store, Task, TaskArguments, TaskFailure,
     TaskFilter, TaskKind, TaskState, TaskStep, TaskWrite,
 };
 
@@ -105,7 +105,10 @@ pub async fn an_application_has_a_limited_number_of_running_tasks(store: Arc<dyn
         matches!(refused, Err(ApplyError::Conflict(Conflict::TaskLimit))),
         "{refused:?}"
     );
-    let ended = world.store.cancel_task(&world.org, ids[0], at(6)).await;
+    let ended = world
+        .store
+        .steer_task(&world.org, ids[0], Steering::Cancel, at(6))
+        .await;
     assert!(ended.expect("end it").is_some());
     world
         .store

@@ -186,6 +186,7 @@ impl StateCells {
     pub const FINISHED: i64 = 1;
     pub const FAILED: i64 = 2;
     pub const CANCELLED: i64 = 3;
+    pub const PAUSED: i64 = 4;
 }
 
 impl From<TaskState> for StateCells {
@@ -195,6 +196,7 @@ impl From<TaskState> for StateCells {
             TaskState::Finished => (Self::FINISHED, None),
             TaskState::Failed(failure) => (Self::FAILED, Some(failure.code())),
             TaskState::Cancelled => (Self::CANCELLED, None),
+            TaskState::Paused => (Self::PAUSED, None),
         };
         Self { state, failure }
     }
@@ -210,6 +212,7 @@ impl TryFrom<StateCells> for TaskState {
             (StateCells::FINISHED, None) => Some(Self::Finished),
             (StateCells::FAILED, Some(code)) => TaskFailure::from_code(code).map(Self::Failed),
             (StateCells::CANCELLED, None) => Some(Self::Cancelled),
+            (StateCells::PAUSED, None) => Some(Self::Paused),
             _ => None,
         };
         known.ok_or(Inconsistent::State { state, failure })
@@ -299,6 +302,7 @@ mod tests {
     fn states_round_trip() {
         for state in [
             TaskState::Running,
+            TaskState::Paused,
             TaskState::Finished,
             TaskState::Failed(TaskFailure::EndpointDeleted),
             TaskState::Cancelled,

@@ -3,11 +3,13 @@
 use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
 use watchfire_domain::attempt::Attempt;
+use watchfire_domain::health::Gate;
 use watchfire_domain::id::{EndpointId, MessageId};
 use watchfire_domain::limit;
+use watchfire_domain::outcome::SkipReason;
 use watchfire_domain::scope::Scope;
 use watchfire_engine::service::deliveries::{self, Deliveries, Delivery, Place};
-use watchfire_store::{Owed, OwedReason};
+use watchfire_store::{EndpointKey, Owed, OwedReason};
 
 use super::filter;
 use crate::access::InApp;
@@ -103,6 +105,9 @@ fn rows(at: &InApp, fields: &Fields, found: &Deliveries) -> Markup {
                     button.button type="submit" name="act" value="resend" {
                         (icon(Icon::Replay)) "Send again"
                     }
+                    button.button type="submit" name="act" value="cancel" {
+                        (icon(Icon::Cross)) "Cancel what waits"
+                    }
                 }
             }
         }
@@ -124,7 +129,7 @@ fn row(at: &InApp, found: &Delivery) -> Row {
             html! { code { (message.event_type) } },
             html! {
                 (status::delivery(found.delivery.view.status))
-                @if let Some(owed) = found.delivery.view.owed { span.hint { (waits(at, &owed)) } }
+                @if let Some(owed) = found.delivery.view.owed { span.hint { (waits(at, found.delivery.view.endpoint, &owed)) } }
             },
             endpoint_name(at, found.endpoint),
             answer(last),
@@ -178,17 +183,38 @@ fn answer(last: Option<&Attempt>) -> Markup {
 }
 
 /// Why and until when a delivery waits.
-pub(crate) fn waits(at: &InApp, owed: &Owed) -> Markup {
+pub(crate) fn waits(at: &InApp, endpoint: EndpointKey, owed: &Owed) -> Markup {
+    if owed.reason == OwedReason::Turn {
+        return html! { "Behind an earlier one of its record" };
+    }
+    if let Some(held) = held(at, endpoint) {
+        return held;
+    }
     let what = match owed.reason {
         OwedReason::Retry => "Next attempt",
-        OwedReason::Turn => return html! { "Behind an earlier one of its record" },
-        OwedReason::Spilled | OwedReason::Requested => "In the queue",
-        OwedReason::Held => "Held: its endpoint is left alone",
-        OwedReason::Scheduled => "Not before its time",
+        OwedReason::Spilled | OwedReason::Requested | OwedReason::Turn => "In the queue",
+        OwedReason::Held => "Held back, next look",
+        OwedReason::Scheduled => "Not before its time,",
     };
     html! {
         (what)
         @if let Some(due_at) = owed.due_at { " " (time::countdown(due_at, at.view.now)) }
+    }
+}
+
+/// What an endpoint that is not sent to waits for: no due time of a delivery matters then.
+fn held(at: &InApp, endpoint: EndpointKey) -> Option<Markup> {
+    match at.app.endpoint(endpoint)?.allows(at.view.now) {
+        Gate::Open => None,
+        Gate::Probe => Some(html! { "Until its endpoint answers again" }),
+        Gate::Hold { until: None } => Some(html! { "Until its endpoint is activated" }),
+        Gate::Hold { until: Some(until) } => Some(html! {
+            "Its endpoint rests; it is asked again " (time::countdown(until, at.view.now))
+        }),
+        Gate::Skip(SkipReason::EndpointDisabled) => {
+            Some(html! { "Will be skipped: its endpoint is switched off" })
+        }
+        Gate::Skip(_) => Some(html! { "Will be skipped: its endpoint rests" }),
     }
 }
 

@@ -7,22 +7,23 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{Task, TaskFailure, TaskState};
+use watchfire_store::{Task, TaskFailure, TaskKind, TaskState};
 
-use crate::ui::block::{grouped, progress};
+use crate::ui::block::{grouped, progress_share};
 use crate::ui::status::{Tone, badge};
 use crate::ui::time;
 
 /// Below this share nothing is said about the time left: it would jump.
 const TOO_EARLY: f64 = 0.02;
-/// Steps of a bar.
-const STEPS: f64 = 1_000.0;
 
-pub(super) fn of(task: &Task, first: Timestamp, now: Timestamp) -> Markup {
+pub(super) fn shown(task: &Task, first: Timestamp, now: Timestamp) -> Markup {
     match task.state {
-        TaskState::Running => running(task, first, now),
+        TaskState::Running => under_way(task, first, now),
+        TaskState::Paused => {
+            html! { (badge(Tone::Quiet, "Paused")) " " (under_way(task, first, now)) }
+        }
         TaskState::Finished => {
-            html! { (badge(Tone::Good, "Done")) span.hint { (took(task)) } }
+            html! { (badge(Tone::Good, "Done")) span.hint { (took(task, now)) } }
         }
         TaskState::Cancelled => badge(Tone::Quiet, "Ended early"),
         TaskState::Failed(TaskFailure::EndpointDeleted) => {
@@ -31,32 +32,53 @@ pub(super) fn of(task: &Task, first: Timestamp, now: Timestamp) -> Markup {
     }
 }
 
-fn took(task: &Task) -> String {
-    let took = task.updated_at.since(task.created_at);
+fn took(task: &Task, now: Timestamp) -> String {
+    let took = task.worked(now);
     if took < Duration::from_secs(1) {
         return "within a second".to_owned();
     }
     format!("in {}", time::long(took))
 }
 
-fn running(task: &Task, first: Timestamp, now: Timestamp) -> Markup {
+fn under_way(task: &Task, first: Timestamp, now: Timestamp) -> Markup {
     let share = share(task, first);
+    let left = share.and_then(|share| left(task, share, now));
+    let looked = grouped(task.progress.looked);
     html! {
-        @match share {
-            Some(share) => { (progress("Progress", steps(share), Some(steps(1.0)))) }
-            None => { (progress("Progress", task.progress.looked, None)) }
-        }
+        (progress_share("Progress", share))
         span.hint {
-            "Looked at " (grouped(task.progress.looked))
-            @if let Some(left) = share.and_then(|share| left(task, share, now)) {
-                ", about " (time::long(left)) " left"
+            @match task.arguments.messages {
+                Some(messages) => { "Looked at " (looked) " of " (grouped(messages)) }
+                None => { "Looked at " (looked) }
+            }
+            @match (left, task.state) {
+                (Some(left), TaskState::Paused) => { "; about " (time::long(left)) " once it goes on" }
+                (Some(left), _) => { "; about " (time::long(left)) " left" }
+                (None, _) => {}
             }
         }
     }
 }
 
-/// How much of its time it has come through, 0 to 1.
+/// How much of it is done, 0 to 1: of what was counted before, or of the time it goes through.
 fn share(task: &Task, first: Timestamp) -> Option<f64> {
+    match task.arguments.messages {
+        Some(messages) if task.kind != TaskKind::CancelMessages => {
+            Some(of(task.progress.looked, messages))
+        }
+        Some(_) | None => share_of_time(task, first),
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share needs no sixteenth digit"
+)]
+fn of(done: u64, all: u64) -> f64 {
+    (done as f64 / all.max(1) as f64).min(1.0)
+}
+
+fn share_of_time(task: &Task, first: Timestamp) -> Option<f64> {
     let cursor = task.progress.cursor?.ksuid().created_at();
     let begin = task.arguments.since.max(first);
     let whole = task.arguments.until.since(begin).as_secs_f64();
@@ -64,21 +86,12 @@ fn share(task: &Task, first: Timestamp) -> Option<f64> {
     (whole > 0.0).then(|| (walked / whole).clamp(0.0, 1.0))
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a share between 0 and 1 makes a small number"
-)]
-fn steps(share: f64) -> u64 {
-    (share * STEPS) as u64
-}
-
 /// If it goes on like this.
 fn left(task: &Task, share: f64, now: Timestamp) -> Option<Duration> {
     if share < TOO_EARLY {
         return None;
     }
-    let so_far = now.since(task.created_at).as_secs_f64();
+    let so_far = task.worked(now).as_secs_f64();
     let left = so_far * (1.0 - share) / share;
     (left.is_finite() && left < 1e9).then(|| Duration::from_secs_f64(left))
 }
@@ -86,7 +99,7 @@ fn left(task: &Task, share: f64, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use watchfire_domain::id::{Ksuid, MessageId, TaskId};
-    use watchfire_store::{AppKey, EndpointKey, TaskArguments, TaskKind};
+    use watchfire_store::{AppKey, EndpointKey, Steering, TaskArguments};
 
     use super::*;
 
@@ -110,6 +123,34 @@ mod tests {
         let half = share(&task(Some(50)), at(0)).expect("known");
         assert!((half - 0.5).abs() < 0.001, "{half}");
         assert_eq!(share(&task(Some(500)), at(0)), Some(1.0));
+    }
+
+    #[test]
+    fn progress_is_what_was_looked_at_where_all_was_counted() {
+        let mut task = task(Some(90));
+        task.arguments.messages = Some(200);
+        task.progress.looked = 50;
+        assert_eq!(share(&task, at(0)), Some(0.25));
+        task.progress.looked = 201;
+        assert_eq!(share(&task, at(0)), Some(1.0), "more came meanwhile");
+        task.arguments.messages = Some(0);
+        task.progress.looked = 0;
+        assert_eq!(share(&task, at(0)), Some(0.0));
+    }
+
+    #[test]
+    fn a_pause_does_not_make_the_rest_longer() {
+        let paused = task(Some(50)).steered(Steering::Pause, at(1_060));
+        let paused = paused.expect("it ran");
+        let minute = Some(Duration::from_mins(1));
+        assert_eq!(left(&paused, 0.5, at(9_000)), minute);
+        let shown = shown(&paused, at(0), at(9_000)).into_string();
+        assert!(shown.contains("about 1 min once it goes on"), "{shown}");
+        let resumed = paused.steered(Steering::Resume, at(9_000));
+        assert_eq!(
+            left(&resumed.expect("it was paused"), 0.5, at(9_000)),
+            minute
+        );
     }
 
     #[test]
