@@ -31,6 +31,7 @@ pub mod contract;
 pub mod error;
 pub mod facts;
 pub mod manifest;
+pub mod payload;
 pub mod schema;
 pub mod source;
 

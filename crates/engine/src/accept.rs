@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use watchfire_contracts::Contract;
 use watchfire_contracts::schema::{Fault, FaultKind};
+use watchfire_contracts::{Contract, payload};
 use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::limit;
 use watchfire_domain::message::{Details, Message, Urgency};
@@ -179,7 +179,7 @@ impl Inner {
             return Ok(());
         }
         // The API has checked that it is JSON.
-        let payload: serde_json::Value = serde_json::from_slice(&event.payload).unwrap_or_default();
+        let payload = payload::read(&event.payload).unwrap_or_default();
         let facts = contract.facts(name, &payload);
         if validates {
             let faults = contract.validate(name, &payload);
