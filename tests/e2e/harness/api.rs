@@ -74,6 +74,16 @@ impl Api {
         self.whole(Method::POST, path, Some(body)).await
     }
 
+    /// Posts a body as it is written, byte for byte.
+    pub(crate) async fn post_text(&self, path: &str, body: String) -> Answer {
+        let request = self
+            .request(Method::POST, &format!("/api/v1{path}"))
+            .header("content-type", "application/json");
+        let request = request.body(Full::new(Bytes::from(body)));
+        let answer = self.send(request.expect("a valid request")).await;
+        answer.unwrap_or_else(|Broken| panic!("the server broke off POST {path}"))
+    }
+
     /// What a path outside the API answers, as text.
     pub(crate) async fn page(&self, path: &str) -> String {
         let request = self.request(Method::GET, path);

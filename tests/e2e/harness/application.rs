@@ -61,6 +61,15 @@ impl Application {
         self.api.post(&self.path("/msg"), event).await.expect(202)
     }
 
+    /// Posts a payload as it is written, and returns the message's id.
+    pub(crate) async fn send_text(&self, event_type: &str, payload: &str) -> String {
+        let body = format!("{{\"eventType\":\"{event_type}\",\"payload\":{payload}}}");
+        // Without its content: no tree holds every number a payload may have.
+        let path = self.path("/msg?with_content=false");
+        let answer = self.api.post_text(&path, body).await;
+        text(&answer.expect(202)["id"])
+    }
+
     /// What is answered of an endpoint.
     pub(crate) async fn endpoint_now(&self, endpoint: &str) -> Value {
         let path = self.path(&format!("/endpoint/{endpoint}"));

@@ -18,5 +18,5 @@ pub(crate) use judge::{in_checkout, node, python, ready, run_judge, rust_sdk, sh
 pub(crate) use mail::{Mail, MailServer};
 pub(crate) use server::{JWT_SECRET, Server, Setup};
 pub(crate) use tell::tell;
-pub(crate) use tls::Certificate;
+pub(crate) use tls::{Certificate, TlsFront};
 pub(crate) use wait::eventually;
