@@ -34,6 +34,8 @@ async fn every_command_explains_itself() {
         "contract list",
         "contract show",
         "contract check",
+        "import",
+        "import website-defender",
     ] {
         let mut arguments: Vec<_> = command.split_whitespace().collect();
         arguments.push("--help");

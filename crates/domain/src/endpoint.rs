@@ -33,6 +33,9 @@ pub struct Settings {
     /// Overrides the contract's method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
+    /// Deadline over a whole attempt in milliseconds; the contract decides if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u32>,
     /// Whether messages about one record wait for each other; the contract decides if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,

@@ -317,7 +317,9 @@ impl Endpoint {
     }
 
     pub(crate) fn timeout(&self) -> Duration {
-        self.contract.manifest().delivery.timeout
+        let own = self.stored.endpoint.settings.timeout_ms;
+        let own = own.map(|milliseconds| Duration::from_millis(milliseconds.into()));
+        own.unwrap_or(self.contract.manifest().delivery.timeout)
     }
 
     /// The request for one message, or why there can be none.

@@ -67,6 +67,7 @@ impl Samples {
             metadata: BTreeMap::new(),
             version: 1,
             method: None,
+            timeout_ms: None,
             ordered: None,
             owner: None,
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Gets security events to every webhook endpoint that subscribed: signed, retried, in order per
 /// record, with the proof kept.
@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// List, show or check contracts.
     #[command(subcommand)]
     Contract(ContractCommand),
+    /// Take over what a product's own configuration says about its webhooks.
+    #[command(subcommand)]
+    Import(ImportCommand),
 }
 
 #[derive(Debug, Args)]
@@ -281,4 +284,37 @@ pub(crate) enum KeyCommand {
         /// The key's id: key_ and the 27 digits after wfk_.
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Take over the section `webhook` of Website Defender's configuration file.
+    ///
+    /// Makes an application and an endpoint, or changes what differs; the same import again changes
+    /// nothing.
+    WebsiteDefender(ImportWebsiteDefender),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportWebsiteDefender {
+    /// Website Defender's `config.yaml`.
+    pub(crate) file: PathBuf,
+    /// The application's own id; made if there is none.
+    #[arg(long, value_name = "UID", default_value = "website-defender")]
+    pub(crate) app: String,
+    /// What an empty list of events means: the document says none, released versions send all.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = EmptyEvents::None)]
+    pub(crate) empty_events: EmptyEvents,
+    /// Change nothing; say what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// What an empty list of events means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EmptyEvents {
+    None,
+    All,
 }

@@ -16,16 +16,19 @@ mod contracts;
 mod data_dir;
 mod demo;
 mod http_server;
+mod import_command;
 mod key_command;
 mod login;
 mod mail_command;
 mod metrics;
+mod remote;
 mod serve;
 mod server;
 mod settings;
 mod terminal;
 mod token;
 mod verify;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Restore(args) => backup_command::restore(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Mail(command) => serve::on_runtime(mail_command::run(command)),
+        Command::Import(command) => serve::on_runtime(import_command::run(command)),
         Command::Contract(command) => contract_command::run(command),
     };
     match ended {

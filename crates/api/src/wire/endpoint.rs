@@ -63,6 +63,11 @@ pub(crate) struct EndpointIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<AuthIn>)]
     auth: Edit<AuthIn>,
+    /// Deadline over a whole attempt in milliseconds; the contract decides if absent. Kept on
+    /// replacement unless it is mentioned.
+    #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 120_000)]
+    timeout_ms: Edit<u32>,
     /// Whether messages about one record wait for each other; the contract decides if absent.
     /// Kept on replacement unless it is mentioned.
     #[serde(default, deserialize_with = "edit")]
@@ -94,6 +99,7 @@ impl EndpointIn {
             extras: Extras {
                 method: self.method,
                 auth: self.auth.map(Into::into),
+                timeout_ms: self.timeout_ms,
                 ordered: self.ordered,
                 owner: self.owner,
                 headers: self.headers,
@@ -147,6 +153,9 @@ pub(crate) struct EndpointPatchIn {
     #[schema(value_type = Option<AuthIn>)]
     auth: Edit<AuthIn>,
     #[serde(default, deserialize_with = "edit")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 120_000)]
+    timeout_ms: Edit<u32>,
+    #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<bool>)]
     ordered: Edit<bool>,
     #[serde(default, deserialize_with = "edit")]
@@ -169,6 +178,7 @@ impl From<EndpointPatchIn> for EndpointPatch {
             extras: Extras {
                 method: patch.method,
                 auth: patch.auth.map(Into::into),
+                timeout_ms: patch.timeout_ms,
                 ordered: patch.ordered,
                 owner: patch.owner,
                 headers: Edit::Keep,

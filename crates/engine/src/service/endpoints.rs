@@ -102,6 +102,7 @@ fn blank(app: AppKey, id: EndpointId, now: watchfire_domain::time::Timestamp) ->
                 metadata: std::collections::BTreeMap::new(),
                 version: 1,
                 method: None,
+                timeout_ms: None,
                 ordered: None,
                 owner: None,
             },

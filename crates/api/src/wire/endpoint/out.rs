@@ -54,6 +54,9 @@ pub(crate) struct EndpointOut {
     #[schema(value_type = Option<String>)]
     method: Option<Method>,
     auth: AuthOut,
+    /// Deadline over a whole attempt, where it is not the contract's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ordered: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +140,7 @@ impl EndpointOut {
             updated_at: identity.updated_at,
             method: settings.method,
             auth: AuthOut::new(&endpoint.secrets.auth, identity.id, fingerprints),
+            timeout_ms: settings.timeout_ms,
             ordered: settings.ordered,
             owner: settings.owner,
             health: health.into(),

@@ -353,6 +353,13 @@ fn setup(at: &InApp, known: &Known) -> Markup {
     if let Some(rate) = settings.throttle_rate {
         known_facts.push(("Rate limit", html! { (rate) " a second" }));
     }
+    if let Some(timeout_ms) = settings.timeout_ms {
+        let deadline = Duration::from_millis(timeout_ms.into());
+        known_facts.push(("Deadline", html! { (time::long(deadline)) }));
+    }
+    if let Some(owner) = &settings.owner {
+        known_facts.push(("Belongs to", html! { (owner) }));
+    }
     if let Some(uid) = &stored.identity.uid {
         known_facts.push(("Your id", code::id(uid.as_str())));
     }

@@ -54,6 +54,7 @@ pub struct EndpointPatch {
 pub struct Extras {
     pub method: Edit<Method>,
     pub auth: Edit<Auth>,
+    pub timeout_ms: Edit<u32>,
     pub ordered: Edit<bool>,
     pub owner: Edit<String>,
     /// All custom headers.
@@ -117,6 +118,7 @@ impl EndpointPatch {
             settings.version = version;
         }
         self.extras.method.apply(&mut settings.method);
+        self.extras.timeout_ms.apply(&mut settings.timeout_ms);
         self.extras.ordered.apply(&mut settings.ordered);
         self.extras.owner.apply(&mut settings.owner);
         self.extras.auth.apply_or_default(&mut old.secrets.auth);
@@ -153,6 +155,7 @@ fn check(endpoint: &OpenEndpoint, faults: &mut Faults) {
         limit::DESCRIPTION_CHARS_MAX,
     );
     faults.rate("throttleRate", settings.throttle_rate);
+    check_timeout(settings.timeout_ms, faults);
     faults.texts("metadata", &settings.metadata);
     faults.channels(
         "channels",
@@ -166,6 +169,14 @@ fn check(endpoint: &OpenEndpoint, faults: &mut Faults) {
         faults.chars("owner", owner, 1, limit::NAME_CHARS_MAX);
     }
     check_event_types(&settings.subscription.event_types, faults);
+}
+
+fn check_timeout(timeout_ms: Option<u32>, faults: &mut Faults) {
+    let Some(timeout_ms) = timeout_ms else { return };
+    let max = limit::ATTEMPT_TIMEOUT_MAX.as_millis();
+    if timeout_ms == 0 || u128::from(timeout_ms) > max {
+        faults.add("timeoutMs", format_args!("must be between 1 and {max}"));
+    }
 }
 
 fn check_event_types(names: &[String], faults: &mut Faults) {
