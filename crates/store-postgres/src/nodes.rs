@@ -29,7 +29,7 @@ use crate::prune;
 use crate::row::Columns;
 use crate::session::{Mode, Tx, in_transaction};
 
-pub(crate) use life::{checkpoint, fence_off, find, hold, lock, lock_key, move_checkpoint};
+pub(crate) use life::{NOW, checkpoint, fence_off, find, hold, lock, lock_key, move_checkpoint};
 
 #[async_trait]
 impl Nodes for Postgres {

@@ -76,6 +76,11 @@ pub enum OpenError {
     )]
     Newer { found: i64, known: i64 },
     #[error(
+        "bring the database to schema {version}: nodes that could not go on with it are alive \
+         ({nodes}); stop them first"
+    )]
+    OlderNodes { version: i64, nodes: String },
+    #[error(
         "open the database: its secrets are sealed with another master key; \
          give all nodes the same"
     )]

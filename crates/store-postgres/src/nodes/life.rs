@@ -13,7 +13,7 @@ use crate::session::Tx;
 use crate::shards;
 
 /// The server's clock, in microseconds. It goes on within a transaction.
-pub(super) const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+pub(crate) const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// The key of a life's row.
 pub(crate) async fn find(tx: &Tx, life: &Life) -> FaultResult<i64> {
