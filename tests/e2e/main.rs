@@ -21,6 +21,7 @@ mod load;
 mod mail;
 mod memory;
 mod metrics;
+mod migrate;
 mod own_faults;
 mod pages;
 mod postgres;

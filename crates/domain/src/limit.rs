@@ -221,6 +221,10 @@ limits! {
     DATABASE_READ_TIMEOUT: Time = Duration::from_secs(5);
     /// Payload bytes sent to a shared database in one statement; a larger batch takes several.
     DATABASE_STATEMENT_BYTES_MAX: Bytes = 8 * 1024 * 1024;
+    /// Rows that a move to a shared database writes in one transaction.
+    MOVE_ROWS_MAX: Count = 2_000;
+    /// Bytes of rows that it writes in one transaction, but for one row that is larger.
+    MOVE_BYTES_MAX: Bytes = 8 * 1024 * 1024;
     /// Messages between the checkpoint and the newest one before laggards are spilled: bounds
     /// what a restart reads.
     CHECKPOINT_LAG_MAX: Count = 50_000;

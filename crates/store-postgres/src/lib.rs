@@ -8,6 +8,7 @@
 //!   person ever delays a delivery, and one for everything else.
 //! - A **transaction** (`session`) is short, READ COMMITTED, and bounded in time on both sides.
 //!   One that met another is done again.
+//! - A **target** (`transfer`) takes in another store whole, before any server runs here.
 //! - **Partitions** (`partition`): messages and attempts lie by the day, so that retention drops
 //!   whole days.
 //!
@@ -57,6 +58,8 @@ mod session;
 mod shards;
 mod task;
 mod tls;
+mod transfer;
 
 pub use address::{Address, AddressError};
 pub use open::{OpenError, Options, Postgres};
+pub use transfer::{Target, TargetError};

@@ -53,6 +53,12 @@ const MIGRATIONS: &[Migration] = &[
         // They don't know that a task may be paused.
         oldest: 3,
     },
+    Migration {
+        version: 4,
+        name: "transfer",
+        sql: include_str!("../migrations/0004_transfer.sql"),
+        oldest: 3,
+    },
 ];
 
 /// A row without `oldest` is of a build that did not say; nothing older may go on after it.

@@ -15,6 +15,7 @@ use crate::pool::Pool;
 use crate::row::Columns;
 use crate::session::{Mode, Tx, in_transaction};
 use crate::tls::MakeTls;
+use crate::transfer::is_under_way;
 
 /// The shared store. Clones share its connections.
 #[derive(Clone)]
@@ -85,6 +86,11 @@ pub enum OpenError {
          give all nodes the same"
     )]
     OtherKey,
+    #[error(
+        "open the database: a store is being moved into it; run `watchfire migrate` again until \
+         it is done"
+    )]
+    HalfMoved,
     #[error("open the database: its migration {version} is not the one of this server")]
     ChangedMigration { version: i64 },
 }
@@ -99,6 +105,17 @@ impl Postgres {
     ///
     /// One [`OpenError`] for each thing an operator can put right.
     pub async fn open(address: &Address, options: Options) -> Result<Self, OpenError> {
+        let store = Self::connect(address, options).await?;
+        let wrong = |fault| classify(&address.to_string(), fault);
+        let looked = in_transaction!(store.ledger, Mode::Read, tx => is_under_way(&tx)).await;
+        if looked.map_err(wrong)? {
+            return Err(OpenError::HalfMoved);
+        }
+        Ok(store)
+    }
+
+    /// The same, whether or not a store is being moved into the database.
+    pub(crate) async fn connect(address: &Address, options: Options) -> Result<Self, OpenError> {
         let at = address.to_string();
         let tls = MakeTls::new(address.trust()).map_err(|error| OpenError::Tls {
             at: at.clone(),

@@ -98,7 +98,7 @@ impl Days {
         if self.knows(day) {
             return Ok(());
         }
-        in_transaction!(pool, Mode::Write, tx => make(&tx, day)).await?;
+        in_transaction!(pool, Mode::Write, tx => make_day(&tx, day)).await?;
         let mut known = self.0.lock();
         known.insert(day);
         // A server runs for years and writes to the newest days only.
@@ -111,8 +111,15 @@ impl Days {
 
 const DAYS_REMEMBERED: usize = 32;
 
+/// The number in a place below its day.
+pub(crate) fn counter_of(seq: Seq) -> i64 {
+    seq.0 & ((1 << COUNTER_BITS) - 1)
+}
+
+/// Makes a day's partitions, if they are missing.
+///
 /// Attaching takes a lock that stands in nobody's way, unlike creating a partition in its place.
-async fn make(tx: &Tx, day: Day) -> FaultResult<()> {
+pub(crate) async fn make_day(tx: &Tx, day: Day) -> FaultResult<()> {
     tx.query(LOCK_SCHEMA, params![]).await?;
     let sql = "INSERT INTO day (day) VALUES ($1) ON CONFLICT DO NOTHING";
     if tx.execute(sql, params![day.0]).await? == 0 {

@@ -121,7 +121,7 @@ pub fn check(folder: &Path) -> Result<Copied, CopyError> {
 }
 
 /// Opens a file that is there, and writes nothing to it but what its log holds already.
-fn open(file: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -10,6 +10,7 @@
 //! - The **checkpointer** (`checkpoint`) moves the write-ahead log into the file meanwhile.
 //! - The **readers** (`readers`) are a few read-only connections. They see the last commit and
 //!   never hold up the writer.
+//! - A **source** (`transfer`) reads all of a store that no server uses, to move it elsewhere.
 //! - The **folder** (`folder`) is locked while the store is open, so that two servers can't write
 //!   one ledger.
 //!
@@ -52,6 +53,7 @@ mod row;
 mod search;
 mod shards;
 mod task;
+pub mod transfer;
 mod writer;
 
 pub use open::{OpenError, Options, Sqlite};

@@ -54,6 +54,9 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// The schema of this version.
+pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
 const LEDGER_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (
   version INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
@@ -86,7 +89,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), MigrationError>
 }
 
 fn refuse_newer(connection: &Connection) -> Result<(), MigrationError> {
-    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    let known = KNOWN;
     let sql = "SELECT max(version) FROM migration";
     let found: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
     match found {

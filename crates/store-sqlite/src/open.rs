@@ -149,7 +149,7 @@ const FIRST_SEQ: i64 = 1;
 
 /// Above all that was ever used: a place must not be taken twice, even if retention has removed
 /// the newest messages.
-fn next_seq(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn next_seq(connection: &Connection) -> rusqlite::Result<i64> {
     let sql = "SELECT max(
         ifnull((SELECT max(seq) FROM message), 0),
         ifnull((SELECT max(seq) FROM attempt), 0),

@@ -48,6 +48,7 @@ mod search;
 pub mod selection;
 mod shards;
 mod tasks;
+pub mod transfer;
 
 pub use activity::{
     Activity, ActivityCounts, ActivityPoint, EndpointHour, EndpointStanding, OwedNow, Owner, Step,

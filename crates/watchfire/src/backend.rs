@@ -24,6 +24,11 @@ const EMBEDDED: &str = "embedded";
 /// What the master key is known by in a database: its keyed hash of this.
 const FINGERPRINT_OF: &[u8] = b"watchfire: the master key of this database";
 
+/// Tells a master key from others, and not what it is.
+pub(crate) fn fingerprint(vault: &Vault) -> [u8; 32] {
+    vault.hash(FINGERPRINT_OF)
+}
+
 impl Backend {
     /// Opens the configured database, or the embedded one in the data folder.
     pub(crate) async fn open(settings: &Settings, data: &DataDir) -> Result<Self> {
@@ -42,7 +47,7 @@ impl Backend {
     pub(crate) async fn agree_on_key(&self, vault: &Vault) -> Result<()> {
         match self {
             Self::Embedded(_) => Ok(()),
-            Self::Shared(store) => Ok(store.agree_on_key(&vault.hash(FINGERPRINT_OF)).await?),
+            Self::Shared(store) => Ok(store.agree_on_key(&fingerprint(vault)).await?),
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make a data folder from a backup.
     Restore(RestoreArgs),
+    /// Move the store of a data folder into a PostgreSQL database; goes on where it was interrupted.
+    Migrate(MigrateArgs),
     /// Show what Watchfire does: a server, receivers that behave and misbehave, and real events.
     Demo(DemoArgs),
     /// Measure this machine: a server, a receiver and a load generator in one run.
@@ -127,6 +129,19 @@ pub(crate) struct RestoreArgs {
     /// Folder of the backup.
     #[arg(long, value_name = "DIR")]
     pub(crate) from: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Data folder to move. Its server must be stopped; nothing in it is changed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
+    /// Database to move it into, such as <postgres://user@host/database>; it must be empty. The
+    /// configured one if absent, which keeps a password out of the list of processes.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -71,6 +71,18 @@ impl DataDir {
     }
 }
 
+/// The key that a folder's secrets are sealed with, if it holds one. Makes none.
+pub(crate) fn read_master_key(folder: &Path) -> Result<Option<[u8; KEY_BYTES]>> {
+    let path = folder.join(MASTER_KEY);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let file = File::open(&path).with_context(|| format!("{}: can't be read", path.display()))?;
+    let key = decode_key(&read_secret(file, &path)?);
+    let wrong = || format!("{}: is not a key", path.display());
+    key.map(Some).with_context(wrong)
+}
+
 /// So many of 36 characters are not drawn twice.
 const NODE_NAME_CHARS: usize = 10;
 

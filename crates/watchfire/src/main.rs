@@ -21,6 +21,7 @@ mod key_command;
 mod login;
 mod mail_command;
 mod metrics;
+mod migrate_command;
 mod remote;
 mod serve;
 mod server;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => serve::on_runtime(bench::run(args)),
         Command::Backup(args) => backup_command::back_up(&args),
         Command::Restore(args) => backup_command::restore(&args),
+        Command::Migrate(args) => serve::on_runtime(migrate_command::run(args)),
         Command::Verify(args) => verify::run(&args),
         Command::Mail(command) => serve::on_runtime(mail_command::run(command)),
         Command::Import(command) => serve::on_runtime(import_command::run(command)),
