@@ -76,7 +76,7 @@ async fn end_life(endpoints: &[Endpoint]) {
 }
 
 /// Each event became one message, however often it was posted and delivered.
-fn judge_identity(endpoints: &[Endpoint]) {
+pub(crate) fn judge_identity(endpoints: &[Endpoint]) {
     let mut messages = BTreeMap::new();
     for receipt in endpoints.iter().flat_map(Endpoint::receipts) {
         let event = (receipt.stream, receipt.place);
@@ -120,7 +120,7 @@ fn judge_receipts(receipts: &[Receipt], kills: usize) {
 /// Deliveries that were made again in a later life although they had been accepted. In the same
 /// life that must not be: only a death between the request and the record of its outcome excuses
 /// it.
-fn repeats(receipts: &[Receipt]) -> usize {
+pub(crate) fn repeats(receipts: &[Receipt]) -> usize {
     let mut accepted = BTreeMap::new();
     let mut repeats = BTreeSet::new();
     for receipt in receipts {
@@ -136,7 +136,7 @@ fn repeats(receipts: &[Receipt]) -> usize {
 }
 
 /// Places never go back, and go on only when the last one was accepted.
-fn judge_order(receipts: &[Receipt]) {
+pub(crate) fn judge_order(receipts: &[Receipt]) {
     let mut settled_below = 0;
     for receipt in receipts {
         let is_next = receipt.place == settled_below;
@@ -152,7 +152,11 @@ fn judge_order(receipts: &[Receipt]) {
 }
 
 /// The history says of each message that it was delivered, once, and that nothing is owed.
-async fn judge_history(app: &Application, endpoint: &str, accepted: &BTreeMap<Stream, u64>) {
+pub(crate) async fn judge_history(
+    app: &Application,
+    endpoint: &str,
+    accepted: &BTreeMap<Stream, u64>,
+) {
     let messages: u64 = accepted.values().sum();
     let stats = eventually("every outcome is recorded", async || {
         let stats = app.stats_of(endpoint).await;

@@ -228,6 +228,8 @@ limits! {
     /// Messages between the checkpoint and the newest one before laggards are spilled: bounds
     /// what a restart reads.
     CHECKPOINT_LAG_MAX: Count = 50_000;
+    /// Organizations with retention of their own: each of their applications is walked by itself.
+    OWN_RETENTIONS_MAX: Count = 1_000;
     /// Rows removed by retention in one transaction.
     PRUNE_ROWS_MAX: Count = 1_000;
     /// Payloads are kept this long unless the message says less.

@@ -13,8 +13,8 @@ use watchfire_domain::audit::Actor;
 use watchfire_domain::id::OrganizationId;
 use watchfire_domain::limit;
 use watchfire_store::{
-    AppKey, ApplicationRef, ApplyError, Change, EndpointKey, Life, Members, NodeId, Seq, Store,
-    StoreError, StoreResult,
+    AppKey, ApplicationRef, ApplyError, Change, EndpointKey, Life, Members, NodeId, Retentions,
+    Seq, Store, StoreError, StoreResult,
 };
 
 use crate::accept::{self, AcceptError, Accepted, NewEvent, Patience, Validation};
@@ -63,8 +63,7 @@ pub struct Config {
     pub default_contract: String,
     pub signature_headers: SignatureHeaders,
     pub validation: Validation,
-    pub payload_retention: Duration,
-    pub message_retention: Duration,
+    pub retentions: Arc<Retentions>,
 }
 
 /// Why the engine did not start.

@@ -96,8 +96,7 @@ async fn prune(inner: &Inner) {
     loop {
         let order = PruneOrder {
             now: inner.clock.now(),
-            payload_retention: inner.config.payload_retention,
-            message_retention: inner.config.message_retention,
+            retentions: Arc::clone(&inner.config.retentions),
             rows_max: limit::PRUNE_ROWS_MAX,
         };
         match inner.store.prune(order).await {

@@ -59,6 +59,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0004_transfer.sql"),
         oldest: 3,
     },
+    Migration {
+        version: 5,
+        name: "own_retention",
+        sql: include_str!("../migrations/0005_own_retention.sql"),
+        oldest: 3,
+    },
 ];
 
 /// A row without `oldest` is of a build that did not say; nothing older may go on after it.

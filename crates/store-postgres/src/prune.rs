@@ -2,14 +2,20 @@
 //!
 //! # Order
 //!
-//! Whole days first. Then changes everybody knows of, expired answers, old tasks, deleted
+//! Whole days first: nobody keeps what is in them any more. Then changes everybody knows of, expired answers, old tasks, deleted
 //! applications, payloads, finished messages with their attempts, event ids of dropped days, old
 //! roll-ups, notices and lines of the audit log, endpoints that were deleted long ago. A run stops when its rows are used up; the next one goes on.
 //!
 //! # Days
 //!
 //! A day is dropped once all of it has outlived its time and is settled everywhere. A day that
-//! holds something still owed loses its other messages row by row, and is dropped when it is empty.
+//! holds something still owed, or that some organization keeps longer, loses its other messages row
+//! by row. So messages go by the day, up to a day late: going by the second, each would be deleted
+//! for itself before its day is dropped.
+//!
+//! Organizations with times of their own are stepped over there; `own` walks their applications by
+//! the ids of their messages. While there is one, the walk of messages begins anew once a day, since
+//! what it steps over may be much.
 //!
 //! # Where it goes on
 //!
@@ -18,11 +24,15 @@
 //! looked at again when the walk starts anew.
 
 mod messages;
+mod own;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::hour_of;
-use watchfire_store::{PruneOrder, Pruned, Seq, StoredMessage};
+use watchfire_store::{AppKey, PruneOrder, Pruned, Retention, Seq, StoredMessage};
 
 use crate::activity;
 use crate::configuration::prune_change_log;
@@ -37,10 +47,10 @@ use crate::row::{Columns, at_most};
 use crate::session::{Mode, Tx, in_transaction};
 
 pub(crate) async fn prune(store: &Postgres, order: PruneOrder) -> FaultResult<Pruned> {
-    let dropped = drop_old_day(store, order).await?;
+    let dropped = drop_old_day(store, &order).await?;
     let left = order.rows_max.saturating_sub(dropped);
     let run = in_transaction!(
-        store.ledger, Mode::Write, tx => Run::new(order, left).carry_out(&tx)
+        store.ledger, Mode::Write, tx => Run::new(order.clone(), left).carry_out(&tx)
     );
     let pruned = run.await?;
     Ok(Pruned {
@@ -51,8 +61,8 @@ pub(crate) async fn prune(store: &Postgres, order: PruneOrder) -> FaultResult<Pr
 
 /// Drops the oldest day that has outlived its time and is settled, if there is one; the number of
 /// days dropped. If others use the tables just now, it stays until the next run.
-async fn drop_old_day(store: &Postgres, order: PruneOrder) -> FaultResult<usize> {
-    let cutoff = Day::of(order.now - order.message_retention);
+async fn drop_old_day(store: &Postgres, order: &PruneOrder) -> FaultResult<usize> {
+    let cutoff = Day::of(order.now - order.retentions.longest());
     let found = in_transaction!(store.ledger, Mode::Read, tx => old_day(&tx, cutoff)).await?;
     let Some(day) = found else {
         return Ok(0);
@@ -82,12 +92,16 @@ async fn old_day(tx: &Tx, cutoff: Day) -> FaultResult<Option<Day>> {
 
 /// Days looked at in one run: those that hold something owed are few.
 const DAYS_LOOKED_AT: i64 = 32;
+/// Age of a walk over messages at which it begins anew, if it steps over other organizations'.
+const WALK_AGAIN: Duration = Duration::from_hours(24);
 /// Rows looked at in one run, for each that may be removed: what is still owed is stepped over.
 const LOOKS_PER_ROW: usize = 4;
 
 /// One run: what was ordered, and how many rows may still go.
 struct Run {
     order: PruneOrder,
+    /// Applications of organizations with times of their own.
+    own: BTreeMap<AppKey, Retention>,
     rows_max: usize,
     left: usize,
     more: bool,
@@ -97,6 +111,7 @@ impl Run {
     fn new(order: PruneOrder, left: usize) -> Self {
         Self {
             order,
+            own: BTreeMap::new(),
             rows_max: left,
             left,
             more: false,
@@ -104,6 +119,7 @@ impl Run {
     }
 
     async fn carry_out(mut self, tx: &Tx) -> FaultResult<Pruned> {
+        self.find_own(tx).await?;
         self.change_log(tx).await?;
         self.answers(tx).await?;
         self.ended_tasks(tx).await?;
@@ -111,6 +127,7 @@ impl Run {
         self.expired_payloads(tx).await?;
         self.old_payloads(tx).await?;
         self.old_messages(tx).await?;
+        self.own_applications(tx).await?;
         self.event_ids_of_dropped_days(tx).await?;
         self.old_minutes(tx).await?;
         self.old_hours(tx).await?;
@@ -129,7 +146,7 @@ impl Run {
     }
 
     fn message_cutoff(&self) -> Timestamp {
-        self.order.now - self.order.message_retention
+        self.order.now - self.order.retentions.default.messages
     }
 
     /// Deletes rows of `$2` at most by a statement that begins with a moment.
@@ -177,18 +194,21 @@ impl Run {
     }
 
     async fn old_payloads(&mut self, tx: &Tx) -> FaultResult<()> {
-        let cutoff = self.order.now - self.order.payload_retention;
+        let cutoff = self.order.now - self.order.retentions.default.payloads;
         let after = counter(tx, "payloads_pruned_to").await?;
         let mut old = messages_after(tx, Seq(after), self.left).await?;
+        let whole_stretch = self.left > 0 && old.len() == self.left;
         let young = old
             .iter()
             .position(|stored| stored.message.accepted_at > cutoff);
         old.truncate(young.unwrap_or(old.len()));
-        remove_payloads(tx, &old).await?;
-        self.used(old.len());
         if let Some(last) = old.last() {
             set_counter(tx, "payloads_pruned_to", last.seq.0).await?;
         }
+        old.retain(|stored| !self.own.contains_key(&stored.app));
+        remove_payloads(tx, &old).await?;
+        self.used(old.len());
+        self.more |= whole_stretch && young.is_none();
         Ok(())
     }
 

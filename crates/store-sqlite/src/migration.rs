@@ -52,6 +52,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "paused_tasks",
         sql: include_str!("../migrations/0008_paused_tasks.sql"),
     },
+    Migration {
+        version: 9,
+        name: "own_retention",
+        sql: include_str!("../migrations/0009_own_retention.sql"),
+    },
 ];
 
 /// The schema of this version.

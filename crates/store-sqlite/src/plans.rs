@@ -39,6 +39,7 @@ const SOURCES: &[&str] = &[
     include_str!("open.rs"),
     include_str!("owed.rs"),
     include_str!("prune.rs"),
+    include_str!("prune/own.rs"),
     include_str!("search/deliveries.rs"),
     include_str!("search/record.rs"),
     include_str!("search/walk.rs"),
@@ -64,6 +65,8 @@ const EXCEPTIONS: &[&str] = &[
     "SELECT k.id, k.org, a.id, k.name",
     // Sorts the shards, of which there are few.
     "UPDATE shard SET node = ?1",
+    // When an operator has changed the times of organizations.
+    "DELETE FROM retention_walk",
     // Grows with the applications, not with the history, and is asked when a server starts.
     "SELECT DISTINCT org, settings",
 ];

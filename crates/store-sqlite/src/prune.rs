@@ -13,16 +13,28 @@
 //! milliseconds. A counter remembers the place. Messages that are still owed are stepped over, and
 //! looked at again when the walk starts anew.
 //!
+//!
+//! An organization with times of its own is stepped over there; `own` walks its applications by the
+//! ids of their messages. While there is one, the walk of messages begins anew once a day, since
+//! what it steps over may be much.
+//!
 //! # Traces
 //!
 //! `secure_delete` overwrites what is deleted, `incremental_vacuum` gives pages back, and the
 //! write-ahead log is emptied afterwards.
 
+mod own;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use rusqlite::{Params, params};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{Tally, hour_of};
-use watchfire_store::{EndpointKey, PruneOrder, Pruned, Seq, StoreResult, StoredMessage};
+use watchfire_store::{
+    AppKey, EndpointKey, PruneOrder, Pruned, Retention, Seq, StoreResult, StoredMessage,
+};
 
 use crate::activity;
 use crate::configuration::prune_change_log;
@@ -38,18 +50,22 @@ use crate::writer::{Rows, Tx};
 const VACUUM_PAGES: usize = 256;
 /// Free pages that are kept for what comes next: giving them back only to take them again costs.
 const FREE_PAGES_KEPT: i64 = 1_024;
+/// Age of a walk over messages at which it begins anew, if it steps over other organizations'.
+const WALK_AGAIN: Duration = Duration::from_hours(24);
 /// Rows looked at in one run, for each that may be removed: what is still owed is stepped over.
 const LOOKS_PER_ROW: usize = 4;
 
 pub(crate) async fn prune(store: &Sqlite, order: PruneOrder) -> StoreResult<Pruned> {
-    let work = move |tx: &mut Tx<'_>| Run::new(order).carry_out(tx);
     let rows = Rows(order.rows_max);
+    let work = move |tx: &mut Tx<'_>| Run::new(order).carry_out(tx);
     Ok(store.writer.run::<_, Fault, _>(rows, work).await?)
 }
 
 /// One run: what was ordered, and how many rows may still go.
 struct Run {
     order: PruneOrder,
+    /// Applications of organizations with times of their own.
+    own: BTreeMap<AppKey, Retention>,
     left: usize,
     more: bool,
 }
@@ -64,13 +80,15 @@ enum Removed {
 impl Run {
     fn new(order: PruneOrder) -> Self {
         Self {
-            order,
             left: order.rows_max,
+            order,
+            own: BTreeMap::new(),
             more: false,
         }
     }
 
     fn carry_out(mut self, tx: &mut Tx<'_>) -> FaultResult<Pruned> {
+        self.find_own(tx)?;
         self.change_log(tx)?;
         self.answers(tx)?;
         self.ended_tasks(tx)?;
@@ -78,6 +96,7 @@ impl Run {
         self.expired_payloads(tx)?;
         self.old_payloads(tx)?;
         self.old_messages(tx)?;
+        self.own_applications(tx)?;
         self.old_minutes(tx)?;
         self.old_hours(tx)?;
         self.old_audit(tx)?;
@@ -104,7 +123,7 @@ impl Run {
     }
 
     fn message_cutoff(&self) -> Timestamp {
-        self.order.now - self.order.message_retention
+        self.order.now - self.order.retentions.default.messages
     }
 
     fn change_log(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
@@ -165,17 +184,26 @@ impl Run {
     }
 
     fn old_payloads(&mut self, tx: &mut Tx<'_>) -> FaultResult<()> {
-        let cutoff = self.order.now - self.order.payload_retention;
+        let cutoff = self.order.now - self.order.retentions.default.payloads;
         let after = counter(tx.connection(), "payloads_pruned_to")?;
         let mut last = after;
-        for stored in messages_after(tx, Seq(after), self.limit())? {
-            if stored.message.accepted_at > cutoff {
+        let limit = self.left;
+        let found = messages_after(tx, Seq(after), self.limit())?;
+        let whole_stretch = found.len() == limit;
+        let mut young = false;
+        for stored in found {
+            young = stored.message.accepted_at > cutoff;
+            if young {
                 break;
             }
-            remove_payload(tx, stored.seq, &stored.message.details)?;
             last = stored.seq.0;
+            if self.own.contains_key(&stored.app) {
+                continue;
+            }
+            remove_payload(tx, stored.seq, &stored.message.details)?;
             self.used(1);
         }
+        self.more |= whole_stretch && !young && limit > 0;
         if last > after {
             set_counter(tx, "payloads_pruned_to", last)?;
         }
@@ -184,12 +212,13 @@ impl Run {
 
     fn old_messages(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
         let cutoff = self.message_cutoff();
-        let after = counter(tx.connection(), "messages_pruned_to")?;
+        let after = self.walk_from(tx)?;
         let looks = self.left.saturating_mul(LOOKS_PER_ROW);
         let looks = i64::try_from(looks).unwrap_or(i64::MAX);
-        // Where the next run goes on: at the beginning, unless this one ends early.
+        // Where the next run goes on, if this one ends early.
         let mut next = 0;
         let mut looked = 0;
+        let mut last = after;
         for stored in messages_after(tx, Seq(after), looks)? {
             if stored.message.accepted_at > cutoff {
                 break;
@@ -199,8 +228,12 @@ impl Run {
                 break;
             }
             looked += 1;
+            last = stored.seq.0;
             if looked == looks {
                 next = stored.seq.0;
+            }
+            if self.own.contains_key(&stored.app) {
+                continue;
             }
             if is_finished(tx.connection(), stored.seq, &stored.matched)?
                 && self.remove_message(tx, stored.seq)? == Removed::Part
@@ -210,10 +243,20 @@ impl Run {
             }
         }
         self.more |= next != 0;
-        if next != after {
-            set_counter(tx, "messages_pruned_to", next)?;
+        if next == 0 && !self.own.is_empty() {
+            next = last;
         }
-        Ok(())
+        set_counter(tx, "messages_pruned_to", next)
+    }
+
+    /// Where the walk over messages goes on.
+    fn walk_from(&self, tx: &Tx<'_>) -> FaultResult<i64> {
+        let began = Timestamp::from_unix_micros(counter(tx.connection(), "messages_walk_began")?);
+        if self.own.is_empty() || began + WALK_AGAIN > self.order.now {
+            return counter(tx.connection(), "messages_pruned_to");
+        }
+        set_counter(tx, "messages_walk_began", self.order.now.unix_micros())?;
+        Ok(0)
     }
 
     /// Removes a message and all about it; only part of its attempts if there are more than may

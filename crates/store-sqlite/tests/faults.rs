@@ -12,7 +12,7 @@ use watchfire_domain::outcome::{Outcome, Phase};
 use watchfire_store::conformance::world::{World, at, settled};
 use watchfire_store::{
     Appended, ApplyError, AttemptFilter, Change, MessageFilter, NewMessage, Order, PruneOrder,
-    Range, Seq, StoreError, StoreResult,
+    Range, Retention, Retentions, Seq, StoreError, StoreResult,
 };
 use watchfire_store_sqlite::{Options, Sqlite};
 
@@ -97,13 +97,15 @@ async fn a_full_disk_recovers_when_space_returns() {
     }
     let order = PruneOrder {
         now: at(1_000),
-        payload_retention: Duration::ZERO,
-        message_retention: Duration::from_secs(2_000),
+        retentions: Arc::new(Retentions::for_all(Retention {
+            payloads: Duration::ZERO,
+            messages: Duration::from_secs(2_000),
+        })),
         rows_max: 10,
     };
     while world
         .store
-        .prune(order)
+        .prune(order.clone())
         .await
         .expect("removing needs no space")
         .more
@@ -284,11 +286,13 @@ async fn retention_leaves_no_trace_and_gives_space_back() {
     }
     let order = PruneOrder {
         now: at(1_000),
-        payload_retention: Duration::ZERO,
-        message_retention: Duration::ZERO,
+        retentions: Arc::new(Retentions::for_all(Retention {
+            payloads: Duration::ZERO,
+            messages: Duration::ZERO,
+        })),
         rows_max: 50,
     };
-    while world.store.prune(order).await.expect("prune").more {}
+    while world.store.prune(order.clone()).await.expect("prune").more {}
     world.store.check().await.expect("commit once more");
     assert!(!holds_secret(folder.path()));
     store.close().await;
@@ -321,11 +325,13 @@ async fn a_deleted_application_leaves_no_trace_of_its_payloads() {
     // Retention does not matter: nobody can see it any more.
     let order = PruneOrder {
         now: at(3),
-        payload_retention: Duration::from_hours(24_000),
-        message_retention: Duration::from_hours(24_000),
+        retentions: Arc::new(Retentions::for_all(Retention {
+            payloads: Duration::from_hours(24_000),
+            messages: Duration::from_hours(24_000),
+        })),
         rows_max: 3,
     };
-    while world.store.prune(order).await.expect("prune").more {}
+    while world.store.prune(order.clone()).await.expect("prune").more {}
     world.store.check().await.expect("commit once more");
     assert!(!holds_secret(folder.path()));
     let filter = MessageFilter::default();

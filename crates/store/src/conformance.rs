@@ -29,6 +29,7 @@ pub mod prune;
 pub mod races;
 pub mod record;
 pub mod recover;
+pub mod retention;
 pub mod search;
 pub mod shards;
 pub mod task_steps;
@@ -226,6 +227,11 @@ macro_rules! conformance {
                 those_who_were_not_told_are_told_later
                 a_claim_is_bounded_and_takes_the_longest_due
             }
+            retention {
+                an_organization_keeps_its_messages_for_its_own_time
+                times_that_change_hold_for_what_is_there
+                what_is_owed_stays_and_hides_nothing_behind_it
+            }
             prune {
                 payloads_go_at_their_age_and_messages_at_theirs
                 a_message_can_ask_for_less
@@ -368,6 +374,7 @@ mod tests {
         ("notices", include_str!("conformance/notices.rs")),
         ("mail", include_str!("conformance/mail.rs")),
         ("prune", include_str!("conformance/prune.rs")),
+        ("retention", include_str!("conformance/retention.rs")),
         ("task_steps", include_str!("conformance/task_steps.rs")),
         ("tasks", include_str!("conformance/tasks.rs")),
         ("races", include_str!("conformance/races.rs")),

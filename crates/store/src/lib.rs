@@ -44,6 +44,7 @@ mod ledger;
 mod mail;
 mod nodes;
 mod notices;
+mod retention;
 mod search;
 pub mod selection;
 mod shards;
@@ -76,6 +77,7 @@ pub use nodes::{
     Beat, Epoch, Hint, Joined, Life, Load, Member, Members, Nodes, PruneOrder, Pruned,
 };
 pub use notices::{InboxLine, InboxPlace, NewNotice, Notices, Reading, Untold};
+pub use retention::{Retention, Retentions};
 pub use search::{
     DeliveryFilter, DeliveryPage, DeliveryPlace, FoundDeliveries, FoundDelivery, RecordHead,
     Search, status_after,

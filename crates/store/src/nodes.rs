@@ -14,6 +14,7 @@
 //! Each arrow but `beat` gives the life a new epoch or ends it, so a write that names an older one
 //! is refused with [`crate::StoreError::Fenced`] and leaves nothing behind.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use watchfire_domain::time::Timestamp;
 
 use crate::StoreResult;
 use crate::keys::{NodeId, Seq};
+use crate::retention::Retentions;
 use crate::shards::ShardSet;
 
 /// Who is running, whose lease has ended, and clean-up.
@@ -161,13 +163,12 @@ pub enum Hint {
 }
 
 /// What retention removes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PruneOrder {
     pub now: Timestamp,
-    /// Age at which payloads go, unless the message says less.
-    pub payload_retention: Duration,
-    /// Age at which messages and their attempts go, once all their deliveries are settled.
-    pub message_retention: Duration,
+    /// The default holds for what belongs to no organization's messages as well: tasks, charts and
+    /// notices.
+    pub retentions: Arc<Retentions>,
     /// Rows to remove at most.
     pub rows_max: usize,
 }

@@ -178,7 +178,8 @@ impl Postgres {
         assert!(status.success(), "pg_ctl {arguments:?}: {status}");
     }
 
-    fn data(&self) -> PathBuf {
+    /// Where it keeps its files.
+    pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 }

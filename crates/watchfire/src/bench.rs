@@ -5,6 +5,7 @@
 //! C, what a bare client that stores nothing reaches against the same receiver in the same run.
 
 mod ceiling;
+mod cluster;
 mod figures;
 mod load;
 mod process;
@@ -13,9 +14,10 @@ mod receiver;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::time::Instant;
 
+use self::cluster::Cluster;
 use self::figures::{FanOut, Figures, percentile};
 use self::load::{Connection, Plan, Posted};
 use self::process::ServerProcess;
@@ -27,6 +29,8 @@ use crate::terminal;
 const MESSAGES_MAX: usize = 4_000_000;
 /// How long deliveries may take to end after the last message was posted.
 const DRAIN: Duration = Duration::from_mins(1);
+/// How long other nodes may take to learn of an application.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 /// A secret for this run only.
 const JWT_SECRET: &str = "a secret for one run of the bench";
 
@@ -35,6 +39,10 @@ pub(crate) async fn run(args: BenchArgs) -> Result<()> {
         Some(folder) => folder.clone(),
         None => std::env::temp_dir().join(format!("watchfire-bench-{}", std::process::id())),
     };
+    ensure!(
+        args.database.is_none() || args.fan_out.len() == 1,
+        "a database is measured with one fan-out, such as --fan-out 5"
+    );
     let measured = measure(&args, &folder).await;
     if args.data.is_none() {
         drop(std::fs::remove_dir_all(&folder));
@@ -84,7 +92,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn measure(&self, data: &Path) -> Result<(FanOut, u64)> {
-        let server = ServerProcess::start(data, JWT_SECRET).await?;
+        let database = self.args.database.as_deref();
+        let server = Cluster::start(data, JWT_SECRET, database, self.args.nodes).await?;
         let (idle_bytes, _) = server.memory_bytes()?;
         let plan = self.set_up(&server).await?;
         let (cpu_before, written_before) = (server.cpu_seconds()?, server.written_bytes()?);
@@ -129,7 +138,8 @@ impl Run<'_> {
     }
 
     /// An application with as many endpoints as the fan-out.
-    async fn set_up(&self, server: &ServerProcess) -> Result<Plan> {
+    async fn set_up(&self, servers: &Cluster) -> Result<Plan> {
+        let server = servers.first();
         let secret = watchfire_domain::secret::SecretText::new(JWT_SECRET.to_owned());
         let token = crate::token::for_organization(&secret, None)?;
         let application = post(
@@ -149,8 +159,10 @@ impl Run<'_> {
                 .await
                 .context("create an endpoint")?;
         }
+        // The other nodes learn of it within a second.
+        tokio::time::sleep(KNOWN_WITHIN).await;
         Ok(Plan {
-            server: server.address,
+            servers: servers.addresses(),
             application: "bench".to_owned(),
             token,
             producers: self.args.producers,
@@ -218,7 +230,10 @@ fn lags(posted: &Posted, arrivals: &Arrivals) -> Vec<u64> {
 fn folder_bytes(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder)? {
-        bytes += entry?.metadata()?.len();
+        let entry = entry?.metadata()?;
+        if entry.is_file() {
+            bytes += entry.len();
+        }
     }
     Ok(bytes)
 }

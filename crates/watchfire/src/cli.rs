@@ -179,6 +179,12 @@ pub(crate) struct BenchArgs {
     /// Folder to put the database in; a temporary one if absent.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Empty PostgreSQL database to measure with instead, with one fan-out.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// Nodes that share the database.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "database")]
+    pub(crate) nodes: usize,
     /// Print the figures as JSON too.
     #[arg(long)]
     pub(crate) json: bool,

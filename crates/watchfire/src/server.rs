@@ -226,7 +226,6 @@ fn engine_config(settings: &Settings, (node, company): (NodeId, Company)) -> Con
         default_contract: settings.default_contract.clone(),
         signature_headers: settings.signature_headers,
         validation: settings.validation,
-        payload_retention: settings.payload_retention,
-        message_retention: settings.message_retention,
+        retentions: Arc::new(settings.retentions.clone()),
     }
 }

@@ -17,9 +17,10 @@ use watchfire_domain::limit;
 use watchfire_domain::retry::{self, Schedule};
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::Validation;
-use watchfire_store::NodeId;
+use watchfire_store::{NodeId, Retention, Retentions};
 use watchfire_store_postgres::{Address, AddressError};
 
+mod organizations;
 mod smtp;
 mod table;
 
@@ -54,8 +55,7 @@ pub(crate) struct Settings {
     pub(crate) validation: Validation,
     pub(crate) public_url: Option<String>,
     pub(crate) signature_headers: SignatureHeaders,
-    pub(crate) payload_retention: Duration,
-    pub(crate) message_retention: Duration,
+    pub(crate) retentions: Retentions,
     pub(crate) dashboard: bool,
     pub(crate) portal_frame_ancestors: Vec<String>,
     pub(crate) portal_look: PortalLook,
@@ -113,6 +113,8 @@ impl fmt::Display for Origin {
 pub(crate) struct Layers {
     values: BTreeMap<&'static str, (Origin, String)>,
     contracts: BTreeMap<String, toml::Table>,
+    /// `[organizations.<id>]`, and the file it stands in.
+    organizations: Option<(PathBuf, toml::Table)>,
 }
 
 impl Layers {
@@ -149,6 +151,10 @@ impl Layers {
                 path: path.to_owned(),
                 problem: format!("contracts: {error}"),
             })?;
+            return Ok(());
+        }
+        if let (true, toml::Value::Table(table)) = (key == "organizations", &value) {
+            self.organizations = Some((path.to_owned(), table.clone()));
             return Ok(());
         }
         if let (true, toml::Value::Table(table)) = (key == "smtp", &value) {
@@ -226,8 +232,7 @@ impl Layers {
                 Ok(text.trim_end_matches('/').to_owned())
             })?,
             signature_headers: self.parse("signature_headers", parse_signature_headers)?,
-            payload_retention: self.parse("payload_retention", parse_duration)?,
-            message_retention: self.parse("message_retention", parse_duration)?,
+            retentions: self.retentions()?,
             dashboard: self.parse("dashboard", parse_switch)?,
             portal_frame_ancestors: self
                 .optional("portal_frame_ancestors", parse_ancestors)?
@@ -269,6 +274,18 @@ impl Layers {
             }
         };
         table().map(line).collect()
+    }
+
+    fn retentions(&self) -> Result<Retentions, SettingsError> {
+        let default = Retention {
+            payloads: self.parse("payload_retention", parse_duration)?,
+            messages: self.parse("message_retention", parse_duration)?,
+        };
+        let own = match &self.organizations {
+            Some((path, table)) => organizations::retentions(path, table, default)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Retentions { default, own })
     }
 
     fn database(&self) -> Result<Option<Database>, SettingsError> {
@@ -348,7 +365,7 @@ pub(crate) fn help() -> String {
 fn known_keys() -> String {
     let keys: Vec<_> = table()
         .map(|setting| setting.key)
-        .chain(["contracts"])
+        .chain(["contracts", "organizations"])
         .collect();
     keys.join(", ")
 }

@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     environment: Vec<(String, String)>,
     /// A program, with arguments, that runs the server; none if it is run as it is.
     wrapper: Vec<OsString>,
+    /// Another binary than this version's.
+    program: Option<String>,
 }
 
 impl Setup {
@@ -43,6 +45,7 @@ impl Setup {
             arguments: Vec::new(),
             environment: Vec::new(),
             wrapper: Vec::new(),
+            program: None,
         };
         setup
             .env("WATCHFIRE_JWT_SECRET", JWT_SECRET)
@@ -98,6 +101,12 @@ impl Setup {
         self
     }
 
+    /// Runs servers of another version.
+    pub(crate) fn program(mut self, program: &str) -> Self {
+        self.program = Some(program.to_owned());
+        self
+    }
+
     /// The folder that holds the data folder; a test may keep its files here.
     pub(crate) fn folder(&self) -> &Path {
         self.data.path()
@@ -110,7 +119,15 @@ impl Setup {
     /// The `serve` command of this setup.
     pub(crate) fn command(&self) -> Command {
         let data = self.data().display().to_string();
-        let mut serve = watchfire(&["serve", "--data", &data]);
+        let arguments = ["serve", "--data", &data];
+        let mut serve = match &self.program {
+            None => watchfire(&arguments),
+            Some(program) => {
+                let mut other = Command::new(program);
+                other.args(arguments).env_clear();
+                piped(other)
+            }
+        };
         serve.args(&self.arguments);
         let mut command = match self.wrapper.split_first() {
             None => serve,

@@ -18,7 +18,7 @@ use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::identity::Grant;
 use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Patience, Validation, Vault};
-use watchfire_store::NodeId;
+use watchfire_store::{NodeId, Retention, Retentions};
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{FakeClock, Receiver, Reply, Script, SeededEntropy};
 
@@ -102,8 +102,10 @@ impl Server {
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
             validation,
-            payload_retention: Duration::from_hours(90 * 24),
-            message_retention: Duration::from_hours(90 * 24),
+            retentions: Arc::new(Retentions::for_all(Retention {
+                payloads: Duration::from_hours(90 * 24),
+                messages: Duration::from_hours(90 * 24),
+            })),
         };
         let engine = Engine::start(parts, config).await.expect("started");
         let state = ApiState::new(

@@ -16,7 +16,9 @@ use watchfire_deliver::{Mailer, Policy, Transport};
 use watchfire_domain::ambient::Clock;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, Change, DeliveryStatus, NodeId, Seq, ShardSet, Store};
+use watchfire_store::{
+    AppKey, Change, DeliveryStatus, NodeId, Retention, Retentions, Seq, ShardSet, Store,
+};
 use watchfire_store_sqlite::Sqlite;
 use watchfire_testkit::{Samples, SeededEntropy};
 
@@ -185,8 +187,10 @@ impl Harness {
             default_contract: "standard".to_owned(),
             signature_headers: SignatureHeaders::Webhook,
             validation: Validation::Warn,
-            payload_retention: Duration::from_hours(90 * 24),
-            message_retention: Duration::from_hours(90 * 24),
+            retentions: Arc::new(Retentions::for_all(Retention {
+                payloads: Duration::from_hours(90 * 24),
+                messages: Duration::from_hours(90 * 24),
+            })),
         };
         Self {
             engine: Engine::start(parts, config).await.expect("started"),

@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::Tally;
 use watchfire_store::{EndpointKey, Seq, StoredMessage};
 
-use super::{LOOKS_PER_ROW, Run, messages_after};
+use super::{LOOKS_PER_ROW, Run, WALK_AGAIN, messages_after};
 use crate::fault::FaultResult;
 use crate::ledger::{Writer, subtract, write_tally};
 use crate::message::numbers;
 use crate::nodes::{counter, set_counter};
 use crate::owed::lock_endpoints;
 use crate::parameter::params;
+use crate::partition::Day;
 use crate::row::{Columns, at_most};
 use crate::session::Tx;
 
 /// How far some messages were removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Removed {
+pub(super) enum Removed {
     /// All of them.
     Whole,
     /// All before this one, and part of it.
@@ -49,34 +51,46 @@ impl Run {
         if self.left == 0 {
             return Ok(());
         }
-        let after = counter(tx, "messages_pruned_to").await?;
+        let after = self.walk_from(tx).await?;
         let looks = self.left.saturating_mul(LOOKS_PER_ROW);
         let mut old = messages_after(tx, Seq(after), looks).await?;
         let whole_stretch = old.len() == looks;
-        let cutoff = self.message_cutoff();
+        // The day that is not over its time as a whole is dropped as a whole later.
+        let cutoff = Day::of(self.message_cutoff());
         let young = old
             .iter()
-            .position(|stored| stored.message.accepted_at > cutoff);
+            .position(|stored| Day::of_place(stored.seq) >= cutoff);
         old.truncate(young.unwrap_or(old.len()));
+        let reached = old.last().map_or(after, |stored| stored.seq.0);
+        old.retain(|stored| !self.own.contains_key(&stored.app));
         let finished = finished(tx, &old).await?;
-        let end = old.last().map(|stored| stored.seq.0);
-        // Where the next run goes on: at the beginning, unless this one ends early.
-        let next = match self.remove(tx, finished).await? {
+        // Where the next run goes on, if this one ends early.
+        let mut next = match self.remove(tx, finished).await? {
             Removed::UpTo(seq) => seq.0 - 1,
-            Removed::Whole if whole_stretch && young.is_none() => end.unwrap_or(0),
+            Removed::Whole if whole_stretch && young.is_none() => reached,
             Removed::Whole => 0,
         };
         self.more |= next != 0;
-        if next != after {
-            set_counter(tx, "messages_pruned_to", next).await?;
+        if next == 0 && !self.own.is_empty() {
+            next = reached;
         }
-        Ok(())
+        set_counter(tx, "messages_pruned_to", next).await
+    }
+
+    /// Where the walk over messages goes on.
+    async fn walk_from(&self, tx: &Tx) -> FaultResult<i64> {
+        let began = Timestamp::from_unix_micros(counter(tx, "messages_walk_began").await?);
+        if self.own.is_empty() || began + WALK_AGAIN > self.order.now {
+            return counter(tx, "messages_pruned_to").await;
+        }
+        set_counter(tx, "messages_walk_began", self.order.now.unix_micros()).await?;
+        Ok(0)
     }
 
     /// Removes messages and all about them, as far as rows may go. The last one may lose only part
     /// of its attempts; it then no longer counts as having gone anywhere: without its final
     /// attempts it would look as if it were still to be delivered.
-    async fn remove(&mut self, tx: &Tx, seqs: Vec<Seq>) -> FaultResult<Removed> {
+    pub(super) async fn remove(&mut self, tx: &Tx, seqs: Vec<Seq>) -> FaultResult<Removed> {
         if seqs.is_empty() {
             return Ok(Removed::Whole);
         }
@@ -144,7 +158,7 @@ impl Run {
 
 /// Those of some messages whose deliveries are all settled. They are locked, and looked at only
 /// then: what becomes owed meanwhile holds on to its message.
-async fn finished(tx: &Tx, messages: &[StoredMessage]) -> FaultResult<Vec<Seq>> {
+pub(super) async fn finished(tx: &Tx, messages: &[StoredMessage]) -> FaultResult<Vec<Seq>> {
     let seqs: Vec<Seq> = messages.iter().map(|stored| stored.seq).collect();
     if seqs.is_empty() {
         return Ok(Vec::new());

@@ -9,6 +9,7 @@ use super::*;
 /// Made by the move itself or by servers, or of no use to a server that starts.
 const MADE_HERE: &[&str] = &[
     "migration",
+    "retention_walk",
     "counter",
     "change_log",
     "day",

@@ -9,7 +9,7 @@ use crate::migration::migrate;
 use crate::open::{Options, Role, configure};
 
 /// Tables that are not moved: what the target makes by itself, and news for running servers.
-const LEFT_BEHIND: &[&str] = &["migration", "counter", "change_log"];
+const LEFT_BEHIND: &[&str] = &["migration", "counter", "change_log", "retention_walk"];
 /// A key that nothing refers to.
 const COLUMNS_LEFT_BEHIND: &[(&str, &str)] = &[("event_type", "key")];
 

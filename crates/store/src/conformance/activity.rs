@@ -11,7 +11,7 @@ use watchfire_domain::time::Timestamp;
 use super::world::{World, at, settled};
 use crate::{
     ActivityCounts, ActivityPoint, AttemptRecord, EndpointHour, EndpointStanding, OwedNow, Owner,
-    PruneOrder, Recorded, Step, Store, Write,
+    PruneOrder, Recorded, Retention, Retentions, Step, Store, Write,
 };
 
 const HOUR: u64 = 3_600;
@@ -71,11 +71,13 @@ async fn record(world: &World, records: Vec<AttemptRecord>) {
 async fn prune(world: &World, now: Timestamp) {
     let order = PruneOrder {
         now,
-        payload_retention: Duration::from_secs(90 * DAY),
-        message_retention: Duration::from_secs(90 * DAY),
+        retentions: Arc::new(Retentions::for_all(Retention {
+            payloads: Duration::from_secs(90 * DAY),
+            messages: Duration::from_secs(90 * DAY),
+        })),
         rows_max: 10_000,
     };
-    while world.store.prune(order).await.expect("prune").more {}
+    while world.store.prune(order.clone()).await.expect("prune").more {}
 }
 
 pub async fn what_is_accepted_and_settled_is_counted(store: Arc<dyn Store>) {

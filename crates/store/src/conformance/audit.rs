@@ -10,7 +10,7 @@ use watchfire_domain::limit;
 use super::world::{World, at, name};
 use crate::{
     ApplyError, AuditEntry, AuditFilter, Change, Conflict, EndpointKey, Order, PruneOrder, Range,
-    Store,
+    Retention, Retentions, Store,
 };
 
 fn entry(world: &World, second: u64, object: &str) -> AuditEntry {
@@ -145,8 +145,10 @@ pub async fn old_lines_of_the_log_go(store: Arc<dyn Store>) {
     }
     let order = PruneOrder {
         now: at(5) + limit::AUDIT_RETENTION,
-        payload_retention: Duration::from_secs(1),
-        message_retention: Duration::from_secs(1),
+        retentions: Arc::new(Retentions::for_all(Retention {
+            payloads: Duration::from_secs(1),
+            messages: Duration::from_secs(1),
+        })),
         rows_max: 100,
     };
     world.store.prune(order).await.expect("prune");

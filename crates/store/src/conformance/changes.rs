@@ -9,7 +9,7 @@ use super::races::at_once;
 use super::world::{World, at};
 use crate::{
     ApplyError, AttemptRecord, Change, ChangeNumber, Changed, Conflict, HealthChange, Logged,
-    PruneOrder, Recorded, Store,
+    PruneOrder, Recorded, Retention, Retentions, Store,
 };
 
 async fn newest(world: &World) -> ChangeNumber {
@@ -156,8 +156,10 @@ pub async fn old_changes_go(store: Arc<dyn Store>) {
     let prune = async |now| {
         let order = PruneOrder {
             now,
-            payload_retention: limit::RETRY_DELAY_MAX,
-            message_retention: limit::RETRY_DELAY_MAX,
+            retentions: Arc::new(Retentions::for_all(Retention {
+                payloads: limit::RETRY_DELAY_MAX,
+                messages: limit::RETRY_DELAY_MAX,
+            })),
             rows_max: 1_000,
         };
         world.store.prune(order).await.expect("prune");

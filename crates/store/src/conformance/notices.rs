@@ -9,7 +9,7 @@ use watchfire_domain::notice::NoticeKind;
 use super::world::{World, at, name};
 use crate::{
     AttemptRecord, Change, InboxLine, InboxPlace, NewNotice, Order, PruneOrder, Range, Reading,
-    Recorded, Store, Write,
+    Recorded, Retention, Retentions, Store, Write,
 };
 
 fn notice(world: &World, kind: NoticeKind, seconds: u64) -> NewNotice {
@@ -157,8 +157,10 @@ pub async fn old_lines_go(store: Arc<dyn Store>) {
     tell(&world, &notice(&world, NoticeKind::EndpointDisabled, 1)).await;
     let prune = |seconds| PruneOrder {
         now: at(seconds),
-        payload_retention: Duration::from_secs(10),
-        message_retention: Duration::from_secs(10),
+        retentions: Arc::new(Retentions::for_all(Retention {
+            payloads: Duration::from_secs(10),
+            messages: Duration::from_secs(10),
+        })),
         rows_max: 100,
     };
     world.store.prune(prune(11)).await.expect("pruned");

@@ -12,8 +12,8 @@ use super::history::messages;
 use super::tasks::{advance, asked, create, exhaust, found, last_step, places, read, task};
 use super::world::{World, at, name, settled};
 use crate::{
-    Advanced, ApplyError, Change, Conflict, DeliveryStatus, NewOwed, PruneOrder, Seq, Steering,
-    Store, TaskKind, TaskState, TaskStep, TaskWrite,
+    Advanced, ApplyError, Change, Conflict, DeliveryStatus, NewOwed, PruneOrder, Retention,
+    Retentions, Seq, Steering, Store, TaskKind, TaskState, TaskStep, TaskWrite,
 };
 
 fn cancelled(world: &World) -> Box<Attempt> {
@@ -310,8 +310,10 @@ pub async fn tasks_that_ended_go_at_the_age_of_messages(store: Arc<dyn Store>) {
     let prune = async |now| {
         let order = PruneOrder {
             now: at(now),
-            payload_retention: Duration::from_secs(100),
-            message_retention: Duration::from_secs(100),
+            retentions: Arc::new(Retentions::for_all(Retention {
+                payloads: Duration::from_secs(100),
+                messages: Duration::from_secs(100),
+            })),
             rows_max: 100,
         };
         world.store.prune(order).await.expect("prune");

@@ -15,7 +15,8 @@ use super::receiver::{content_length, find};
 /// What to post, how fast and for how long.
 #[derive(Clone)]
 pub(super) struct Plan {
-    pub(super) server: SocketAddr,
+    /// Producers take turns on them.
+    pub(super) servers: Vec<SocketAddr>,
     pub(super) application: String,
     pub(super) token: String,
     pub(super) producers: usize,
@@ -67,7 +68,8 @@ async fn produce(
     next: &AtomicUsize,
     start: Instant,
 ) -> Result<Produced> {
-    let mut connection = Connection::open(plan.server).await?;
+    let server = plan.servers[place % plan.servers.len()];
+    let mut connection = Connection::open(server).await?;
     let interval = plan.rate.map(|rate| {
         Duration::from_secs_f64(u32::try_from(plan.producers).map_or(1.0, f64::from) / rate)
     });
@@ -116,7 +118,7 @@ fn request(plan: &Plan, number: usize) -> Vec<u8> {
         "POST /api/v1/app/{}/msg?with_content=false HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         plan.application,
-        plan.server,
+        plan.servers[0],
         plan.token,
         body.len()
     )

@@ -12,6 +12,9 @@ use tokio::process::{Child, Command};
 /// Clock ticks a second in /proc; fixed by the kernel's interface to user space.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// A key for this run only, which all nodes have to share.
+const MASTER_KEY: &str = "YSBrZXkgZm9yIG9uZSBydW4gb2YgdGhlIGJlbmNoLi4=";
+
 /// A running `watchfire serve`.
 pub(super) struct ServerProcess {
     child: Child,
@@ -20,9 +23,20 @@ pub(super) struct ServerProcess {
 }
 
 impl ServerProcess {
-    pub(super) async fn start(data: &Path, jwt_secret: &str) -> Result<Self> {
+    /// Starts it on a database, or on the embedded one of its folder.
+    pub(super) async fn start(
+        data: &Path,
+        jwt_secret: &str,
+        database: Option<&str>,
+    ) -> Result<Self> {
         let program = std::env::current_exe().context("find the program itself")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some(database) = database {
+            command
+                .env("WATCHFIRE_DATABASE_URL", database)
+                .env("WATCHFIRE_MASTER_KEY", MASTER_KEY);
+        }
+        let mut child = command
             .args([
                 "serve",
                 "--listen",

@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::*;
 
@@ -16,7 +17,10 @@ fn every_default_can_be_read() {
     let settings = Layers::default().resolve().expect("defaults");
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8071");
     assert_eq!(settings.attempt_timeout, limit::ATTEMPT_TIMEOUT);
-    assert_eq!(settings.payload_retention, limit::PAYLOAD_RETENTION);
+    assert_eq!(
+        settings.retentions.default.payloads,
+        limit::PAYLOAD_RETENTION
+    );
     let schedule = table().find(|setting| setting.key == "retry_schedule");
     let schedule: Schedule = schedule.expect("listed").default.parse().expect("valid");
     assert_eq!(schedule, Schedule::default());
@@ -89,6 +93,56 @@ fn wrong_values_are_named_in_one_line() {
 }
 
 #[test]
+fn an_organization_can_have_times_of_its_own() {
+    let (_folder, read) = file(
+        "message_retention = \"60d\"\n[organizations.org_acme]\npayload_retention = \"7d\"\n\
+         [organizations.org_long]\nmessage_retention = \"400d\"\n",
+    );
+    let settings = read.expect("read").resolve().expect("understood");
+    let days = |days: u64| Duration::from_hours(24 * days);
+    let of = |org: &str| settings.retentions.of(&org.parse().expect("a name"));
+    assert_eq!(
+        (of("org_acme").payloads, of("org_acme").messages),
+        (days(7), days(60))
+    );
+    assert_eq!(
+        (of("org_long").payloads, of("org_long").messages),
+        (days(90), days(400))
+    );
+    assert_eq!(of("org_other"), settings.retentions.default);
+    for (text, problem) in [
+        (
+            "payload_retention = 7",
+            "organizations.org_a.payload_retention: expected a duration",
+        ),
+        ("payload_retention = \"0s\"", "must be more than nothing"),
+        (
+            "message_retention = \"soon\"",
+            "organizations.org_a.message_retention: ",
+        ),
+        (
+            "retention = \"7d\"",
+            "organizations.org_a: unknown key \"retention\"",
+        ),
+    ] {
+        let (_folder, read) = file(&format!("[organizations.org_a]\n{text}\n"));
+        let refused = read
+            .expect("read")
+            .resolve()
+            .expect_err("refused")
+            .to_string();
+        assert!(refused.contains(problem), "{refused}");
+    }
+    let (_folder, read) = file("[organizations]\n\"not a name\" = {}\n");
+    let refused = read
+        .expect("read")
+        .resolve()
+        .expect_err("refused")
+        .to_string();
+    assert!(refused.contains("organizations.not a name: "), "{refused}");
+}
+
+#[test]
 fn mail_is_sent_where_a_server_is_named() {
     assert!(Layers::default().resolve().expect("valid").smtp.is_none());
     let (_dir, layers) = file(
@@ -157,7 +211,11 @@ fn page() -> String {
     }
     page.push_str(
         "\nThe numbers of a contract can be changed in the file under `[contracts.<name>]`, for instance:\n\n\
-         ```toml\n[contracts.defectdojo.health]\ncooldown = \"30s\"\n```\n",
+         ```toml\n[contracts.defectdojo.health]\ncooldown = \"30s\"\n```\n\n\
+         An organization can have times of its own, shorter or longer, under `[organizations.<id>]`; \
+         what it leaves out is everybody's.\n\
+         All nodes need the same. A change holds for what is stored already.\n\n\
+         ```toml\n[organizations.org_acme]\nmessage_retention = \"30d\"\npayload_retention = \"7d\"\n```\n",
     );
     page
 }
