@@ -13,12 +13,15 @@ pub struct Facts {
     /// `None` where the contract or the payload names no record.
     pub record_key: Option<String>,
     pub urgency: Urgency,
+    /// The users it is for; empty where it names none.
+    pub recipients: Vec<String>,
 }
 
 impl Contract {
     /// Whether [`Contract::facts`] looks into the payload; if not, there is no need to parse it.
     pub fn reads_payload(&self, event_type: &str) -> bool {
         !self.record_pointers(event_type).is_empty()
+            || !self.manifest().messages.recipients.is_empty()
             || matches!(self.urgent(event_type), Urgent::ByValue(_))
     }
 
@@ -27,6 +30,7 @@ impl Contract {
         Facts {
             record_key: record_key(self.record_pointers(event_type), payload),
             urgency: urgency(self.urgent(event_type), payload),
+            recipients: recipients(&self.manifest().messages.recipients, payload),
         }
     }
 
@@ -55,6 +59,24 @@ fn record_key(pointers: &[Pointer], payload: &Value) -> Option<String> {
         Some((end, _)) => Some(key[..end].to_owned()),
         None => Some(key),
     }
+}
+
+/// The texts at all pointers, each once; more than a message can name are left out.
+fn recipients(pointers: &[Pointer], payload: &Value) -> Vec<String> {
+    let mut users: Vec<String> = Vec::new();
+    for pointer in pointers {
+        let found = payload.pointer(pointer.as_str());
+        let found = match found {
+            Some(Value::Array(items)) => items.as_slice(),
+            other => other.map(std::slice::from_ref).unwrap_or_default(),
+        };
+        for user in found.iter().filter_map(scalar_text) {
+            if !users.contains(&user) && users.len() < limit::RECIPIENTS_PER_MESSAGE_MAX {
+                users.push(user);
+            }
+        }
+    }
+    users
 }
 
 fn urgency(urgent: &Urgent, payload: &Value) -> Urgency {
@@ -124,6 +146,29 @@ mod tests {
             let chars = key.expect("a key").chars().count();
             assert_eq!(chars, limit::RECORD_KEY_CHARS_MAX);
         }
+    }
+
+    #[test]
+    fn recipients_are_texts_and_lists_of_texts() {
+        let found = |payload: &Value| recipients(&pointers(&["/user/name", "/to"]), payload);
+        assert_eq!(
+            found(&json!({"user": {"name": "ann"}, "to": ["bob", "ann", 7, null]})),
+            ["ann", "bob", "7"]
+        );
+        for nobody in [
+            json!({}),
+            json!({"user": null, "to": []}),
+            json!({"to": {"a": "b"}}),
+        ] {
+            assert!(found(&nobody).is_empty(), "{nobody}");
+        }
+        let many: Vec<_> = (0..=limit::RECIPIENTS_PER_MESSAGE_MAX)
+            .map(|n| n.to_string())
+            .collect();
+        assert_eq!(
+            found(&json!({ "to": many })).len(),
+            limit::RECIPIENTS_PER_MESSAGE_MAX
+        );
     }
 
     #[test]

@@ -80,6 +80,9 @@ impl Instance {
 pub struct Messages {
     /// JSON pointers into the payload; what they point to, joined by `/`, is the record key.
     pub record: Vec<Pointer>,
+    /// JSON pointers into the payload; the texts they point to, or lists of texts, are the users a
+    /// message is for.
+    pub recipients: Vec<Pointer>,
     pub urgent: Urgent,
     /// Whether event types that are not listed are accepted.
     pub unlisted: Unlisted,
@@ -91,6 +94,7 @@ impl Default for Messages {
     fn default() -> Self {
         Self {
             record: Vec::new(),
+            recipients: Vec::new(),
             urgent: Urgent::Fixed(UrgentFixed::Never),
             unlisted: Unlisted::Refuse,
             ordered: true,

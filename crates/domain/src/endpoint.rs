@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::filter::{Mismatch, Subscription};
 use crate::id::{EndpointId, EventType, Uid};
+use crate::message::Details;
 use crate::secret::{OldKey, SecretText, SigningKey};
 use crate::time::Timestamp;
 
@@ -132,10 +133,56 @@ pub struct Identity {
 
 impl Settings {
     /// Whether a new message goes to this endpoint, or why not.
-    pub fn wants(&self, event_type: &EventType, channels: &[String]) -> Result<(), Mismatch> {
+    pub fn wants(&self, event_type: &EventType, details: &Details) -> Result<(), Mismatch> {
         if self.disabled {
             return Err(Mismatch::Disabled);
         }
-        self.subscription.matches(event_type, channels)
+        let recipients = details.recipients.as_ref();
+        if !recipients.is_none_or(|named| named.include(self.owner.as_ref())) {
+            return Err(Mismatch::Recipient);
+        }
+        self.subscription.matches(event_type, &details.channels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Recipients;
+
+    #[test]
+    fn a_personal_endpoint_gets_what_is_for_its_owner() {
+        let settings = |owner: &str| -> Settings {
+            serde_json::from_str(&format!(
+                r#"{{"url":"https://a.example/","owner":{owner}}}"#
+            ))
+            .expect("settings")
+        };
+        let named = |users: &[&str], shared| Details {
+            recipients: Some(Recipients {
+                users: users.iter().map(ToString::to_string).collect(),
+                shared,
+            }),
+            ..Details::default()
+        };
+        let event_type = "scan_added".parse().expect("valid");
+        let check = |owner: &str, details: &Details, expect: bool| {
+            let wanted = settings(owner).wants(&event_type, details);
+            let expect = if expect {
+                Ok(())
+            } else {
+                Err(Mismatch::Recipient)
+            };
+            assert_eq!(wanted, expect, "{owner} {details:?}");
+        };
+        let (ann, nobody) = (r#""ann""#, "null");
+        for owner in [ann, nobody] {
+            check(owner, &Details::default(), true);
+        }
+        check(ann, &named(&["bob", "ann"], false), true);
+        check(ann, &named(&["bob"], true), false);
+        check(ann, &named(&[], true), false);
+        check(nobody, &named(&["ann"], true), true);
+        check(nobody, &named(&["ann"], false), false);
     }
 }

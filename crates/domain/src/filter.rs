@@ -21,6 +21,8 @@ pub enum Mismatch {
     EventType,
     Channel,
     Disabled,
+    /// It belongs to somebody the message is not for.
+    Recipient,
 }
 
 impl Subscription {

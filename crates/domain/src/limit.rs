@@ -61,6 +61,8 @@ limits! {
     CHANNELS_PER_ENDPOINT_MAX: Count = 10;
     /// Channels of a message: what the Svix API allows.
     CHANNELS_PER_MESSAGE_MAX: Count = 5;
+    /// Users a message can name one by one: the members of a large team.
+    RECIPIENTS_PER_MESSAGE_MAX: Count = 100;
     /// A channel's name: what the Svix API allows.
     CHANNEL_CHARS_MAX: Characters = 128;
     /// Event types an endpoint may list one by one; a prefix filter replaces longer lists.

@@ -42,6 +42,9 @@ pub struct Details {
     /// Faults the contract's schema found in a payload that was accepted all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schema_faults: Vec<String>,
+    /// Whose endpoints it is for, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<Recipients>,
     /// It only asks an endpoint whether it works: sent once, past what health or settings would
     /// hold back, and without consequences for its health.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -51,6 +54,22 @@ pub struct Details {
 impl Details {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// The people a message is for. It matters to personal endpoints, which belong to one of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recipients {
+    pub users: Vec<String>,
+    /// Whether endpoints that belong to nobody get it as well.
+    pub shared: bool,
+}
+
+impl Recipients {
+    /// Whether it is for an endpoint of this owner.
+    pub fn include(&self, owner: Option<&String>) -> bool {
+        owner.map_or(self.shared, |owner| self.users.contains(owner))
     }
 }
 

@@ -12,7 +12,7 @@ use watchfire_contracts::schema::{Fault, FaultKind};
 use watchfire_contracts::{Contract, payload};
 use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::limit;
-use watchfire_domain::message::{Details, Message, Urgency};
+use watchfire_domain::message::{Details, Message, Recipients, Urgency};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     Appended, DeliveryRef, Elsewhere, EndpointKey, InTurn, Life, NewMessage, OwedReason,
@@ -187,6 +187,12 @@ impl Inner {
         }
         event.record_key = event.record_key.take().or(facts.record_key);
         event.urgency = Some(event.urgency.unwrap_or(facts.urgency));
+        if event.details.recipients.is_none() && !facts.recipients.is_empty() {
+            event.details.recipients = Some(Recipients {
+                users: facts.recipients,
+                shared: true,
+            });
+        }
         Ok(())
     }
 
@@ -210,9 +216,7 @@ fn new_message(snapshot: &Snapshot, event: NewEvent) -> NewMessage {
         Audience::Subscribers => {
             let wants = |endpoint: &&Arc<crate::endpoint::Endpoint>| {
                 let settings = &endpoint.stored.endpoint.settings;
-                settings
-                    .wants(&event.event_type, &event.details.channels)
-                    .is_ok()
+                settings.wants(&event.event_type, &event.details).is_ok()
             };
             let keys = snapshot.endpoints.iter().filter(wants);
             keys.map(|endpoint| endpoint.stored.key).collect()

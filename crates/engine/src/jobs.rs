@@ -211,7 +211,7 @@ fn is_for(task: &Task, endpoint: &Endpoint, candidate: &Candidate) -> bool {
     let settings = &endpoint.stored.endpoint.settings;
     match task.kind {
         TaskKind::ReplayMissing => settings
-            .wants(&message.event_type, &message.details.channels)
+            .wants(&message.event_type, &message.details)
             .is_ok(),
         TaskKind::Recover | TaskKind::BulkReplay | TaskKind::CancelMessages => true,
     }

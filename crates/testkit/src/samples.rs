@@ -111,7 +111,10 @@ mod tests {
         let samples = Samples::new(7);
         let settings = samples.settings("https://receiver.example/hook");
         let message = samples.message_about("threat-1", "threat.created");
-        assert_eq!(settings.wants(&message.event_type, &[]), Ok(()));
+        assert_eq!(
+            settings.wants(&message.event_type, &message.details),
+            Ok(())
+        );
         assert_eq!(message.record_key.as_deref(), Some("threat-1"));
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Scene {
     pub(super) app: Application,
     pub(super) receiver: Receiver,
     https: TlsFront,
+    /// Its folder goes with it.
+    _setup: Setup,
 }
 
 impl Scene {
@@ -29,17 +31,15 @@ impl Scene {
         let receiver = Receiver::start(script).await;
         let https = TlsFront::before(&receiver, &certificate).await;
         let authority = certificate.certificate.display().to_string();
-        let server = setup
-            .config(config)
-            .flag("--extra-ca-file", &authority)
-            .start()
-            .await;
+        let setup = setup.config(config).flag("--extra-ca-file", &authority);
+        let server = setup.start().await;
         let settings = json!({ "name": "Customer", "contract": product });
         Self {
             app: Application::create_with(server.api(), &settings).await,
             server,
             receiver,
             https,
+            _setup: setup,
         }
     }
 

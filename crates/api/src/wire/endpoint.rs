@@ -73,7 +73,7 @@ pub(crate) struct EndpointIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<bool>)]
     ordered: Edit<bool>,
-    /// The user the endpoint belongs to. Kept on replacement unless it is mentioned.
+    /// The user the endpoint belongs to: it gets no message that is for others. Kept on replacement unless it is mentioned.
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]
     owner: Edit<String>,

@@ -44,6 +44,11 @@ pub(crate) struct MessageIn<'a> {
     channels: Option<Vec<String>>,
     #[schema(max_items = 5)]
     tags: Option<Vec<String>>,
+    /// The users it is for: only their endpoints (`owner`) get it, and no others. Empty means that
+    /// it is for none of them but for the endpoints that belong to nobody. If absent, a contract
+    /// may read users from the payload; then endpoints that belong to nobody get it as well.
+    #[schema(max_items = 100)]
+    recipients: Option<Vec<String>>,
     /// Days after which the payload is removed.
     #[schema(minimum = 5, maximum = 90)]
     payload_retention_period: Option<u64>,
@@ -89,6 +94,7 @@ impl<'a> MessageIn<'a> {
             urgency: self.urgent.map(urgency),
             channels: self.channels.unwrap_or_default(),
             tags: self.tags.unwrap_or_default(),
+            recipients: self.recipients,
             deliver_at: self.deliver_at,
             payload_retention: retention,
             raw_body: self
@@ -159,6 +165,10 @@ pub(crate) struct MessageOut<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Option<Vec<String>>)]
     tags: &'a [String],
+    /// The users it is for, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    recipients: Option<&'a [String]>,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,6 +194,7 @@ pub(crate) enum Content<'a> {
 
 impl<'a> MessageOut<'a> {
     pub(crate) fn new(message: &'a Message, content: Content<'a>) -> ApiResult<Self> {
+        let recipients = message.details.recipients.as_ref();
         Ok(Self {
             id: message.id,
             event_type: &message.event_type,
@@ -191,6 +202,7 @@ impl<'a> MessageOut<'a> {
             event_id: message.event_id.as_ref(),
             channels: &message.details.channels,
             tags: &message.details.tags,
+            recipients: recipients.map(|named| named.users.as_slice()),
             timestamp: message.accepted_at,
             record_key: message.record_key.as_deref(),
             deliver_at: message.details.deliver_at,

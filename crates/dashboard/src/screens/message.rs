@@ -226,6 +226,12 @@ fn why(verdict: &Verdict) -> &'static str {
         (Settings::ChangedSince, Err(Mismatch::Disabled)) => {
             "It is switched off (its settings were changed since)."
         }
+        (Settings::ChangedSince, Err(Mismatch::Recipient)) => {
+            "The message is not for the user it belongs to (its settings were changed since)."
+        }
+        (Settings::Same, Err(Mismatch::Recipient)) => {
+            "The message names whom it is for, and this endpoint is not theirs."
+        }
         (Settings::Same, Err(Mismatch::EventType)) => "It does not ask for this event type.",
         (Settings::Same, Err(Mismatch::Channel)) => "It asks for other channels.",
         (Settings::Same, Err(Mismatch::Disabled)) => "It was switched off.",

@@ -51,7 +51,7 @@ pub fn of(app: &Snapshot, stored: &StoredMessage) -> Vec<Verdict> {
             let wanted = &endpoint.stored.endpoint.settings;
             Verdict {
                 matched: stored.matched.binary_search(&endpoint.stored.key).is_ok(),
-                today: wanted.wants(&message.event_type, &message.details.channels),
+                today: wanted.wants(&message.event_type, &message.details),
                 settings,
                 endpoint: Arc::clone(endpoint),
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use watchfire_domain::audit::Action;
 use watchfire_domain::id::{EventType, MessageId, Uid};
 use watchfire_domain::limit;
-use watchfire_domain::message::{Details, Message, RawBody, Urgency};
+use watchfire_domain::message::{Details, Message, RawBody, Recipients, Urgency};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{EndpointKey, EndpointRef, MessageFilter, MessageRef, Range, StoredMessage};
 
@@ -27,6 +27,9 @@ pub struct MessageInput {
     pub urgency: Option<Urgency>,
     pub channels: Vec<String>,
     pub tags: Vec<String>,
+    /// The users it is for, and nobody else; none of them for endpoints that belong to nobody.
+    /// The contract reads it from the payload if absent.
+    pub recipients: Option<Vec<String>>,
     pub deliver_at: Option<Timestamp>,
     /// The default retention if absent.
     pub payload_retention: Option<Duration>,
@@ -45,6 +48,7 @@ impl MessageInput {
             urgency: None,
             channels: Vec::new(),
             tags: Vec::new(),
+            recipients: None,
             deliver_at: None,
             payload_retention: None,
             raw_body: None,
@@ -79,6 +83,11 @@ impl MessageInput {
             self.tags = deduplicated(std::mem::take(&mut self.tags));
             faults.channels("tags", &self.tags, limit::CHANNELS_PER_MESSAGE_MAX);
         }
+        if let Some(recipients) = self.recipients.take() {
+            let recipients = deduplicated(recipients);
+            check_recipients(&recipients, &mut faults);
+            self.recipients = Some(recipients);
+        }
         faults.finish()
     }
 
@@ -94,6 +103,10 @@ impl MessageInput {
             details: Details {
                 channels: self.channels,
                 tags: self.tags,
+                recipients: self.recipients.map(|users| Recipients {
+                    shared: users.is_empty(),
+                    users,
+                }),
                 raw_body: self.raw_body,
                 deliver_at: self.deliver_at,
                 payload_expires_at: self.payload_retention.map(|retention| now + retention),
@@ -102,6 +115,20 @@ impl MessageInput {
             },
             remember: None,
             audience,
+        }
+    }
+}
+
+fn check_recipients(recipients: &[String], faults: &mut Faults) {
+    let max = limit::RECIPIENTS_PER_MESSAGE_MAX;
+    if recipients.len() > max {
+        faults.add("recipients", format_args!("may have at most {max} items"));
+    }
+    let max = limit::NAME_CHARS_MAX;
+    for (index, user) in recipients.iter().enumerate() {
+        if user.is_empty() || user.chars().count() > max {
+            let reason = format_args!("must have 1 to {max} characters");
+            faults.add_at("recipients", format!("[{index}]"), reason);
         }
     }
 }
@@ -210,10 +237,14 @@ async fn first_answer(
 
 /// Whether any endpoint would be sent a message of this event type in these channels now.
 pub fn is_wanted(app: &Snapshot, event_type: &EventType, channels: &[String]) -> bool {
+    let details = Details {
+        channels: channels.to_vec(),
+        ..Details::default()
+    };
     let mut endpoints = app.endpoints.iter();
     endpoints.any(|endpoint| {
         let settings = &endpoint.stored.endpoint.settings;
-        settings.wants(event_type, channels).is_ok()
+        settings.wants(event_type, &details).is_ok()
     })
 }
 
