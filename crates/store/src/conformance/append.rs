@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use watchfire_domain::message::{Details, RawBody, Urgency};
+use watchfire_domain::message::{Details, RawBody, Recipients, Urgency};
 
 use super::world::{World, at, name, place};
 use crate::{Appended, EndpointKey, MessageRef, NewMessage, Remembered, Store};
@@ -61,6 +61,10 @@ pub async fn everything_a_message_can_have_is_kept(store: Arc<dyn Store>) {
             deliver_at: Some(at(5)),
             payload_expires_at: Some(at(500)),
             schema_faults: vec!["/id is missing".to_owned()],
+            recipients: Some(Recipients {
+                users: vec!["ana".to_owned()],
+                shared: true,
+            }),
             ping: true,
         };
     });
