@@ -2,14 +2,14 @@
 //!
 //! What a credential means is decided by [`watchfire_engine::identity`], for the dashboard as well.
 //! A route asks for a permission by the extractor it takes ([`Org`], [`App`], [`OrgApp`],
-//! [`OrgFor`], [`Sender`], [`ReadAll`], [`OwnTasks`]), so a route without one stands out. The
+//! [`OrgFor`], [`Sender`], [`ReadAll`], [`OwnTasks`], [`OwnToken`]), so a route without one stands out. The
 //! extractor says whose objects the caller may touch; the scope in `routes/needs.rs` says what may
 //! be done with them.
 
 mod permission;
 
 pub(crate) use permission::{
-    App, By, Operational, Org, OrgApp, OrgFor, OwnTasks, ReadAll, Sender, application_ref,
+    App, By, Operational, Org, OrgApp, OrgFor, OwnTasks, OwnToken, ReadAll, Sender, application_ref,
 };
 
 use axum::http::{HeaderMap, header};

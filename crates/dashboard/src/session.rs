@@ -8,8 +8,8 @@
 //! # Idea
 //!
 //! The cookie holds what the credential proved ([`Proof`]), sealed with the server's master key,
-//! never the credential. A proof by an API key is looked up for every request, so a revoked key ends
-//! its sessions at once. Signing out remembers the session's id until it would have ended anyway,
+//! never the credential. A proof by an API key or a token is looked up for every request, so a key
+//! that is revoked and a token that is ended end their sessions at once. Signing out remembers the session's id until it would have ended anyway,
 //! where requests with an idempotency key are remembered: all nodes look there.
 //!
 //! A session ends [`limit::SESSION_LIFE`] after it began and [`limit::SESSION_IDLE_MAX`] after it was

@@ -95,6 +95,10 @@ actions! {
     KeyCreated = "key.created";
     /// An API key was revoked.
     KeyRevoked = "key.revoked";
+    /// A signed token was ended by whoever had it.
+    TokenSignedOut = "token.signed_out";
+    /// Signed tokens of an application or of an organization were ended.
+    TokensExpired = "token.expired_all";
     /// A background task was started.
     TaskCreated = "task.created";
     /// A background task was cancelled.

@@ -282,6 +282,19 @@ limits! {
     /// After this long an API key is read again: what another node changed counts then. A change
     /// on the same node counts at once.
     CACHED_API_KEY_AGE_MAX: Time = Duration::from_secs(5);
+    /// Sets of tokens that are void, remembered for one organization: single tokens that signed
+    /// out, sessions and applications whose tokens were ended. Ending all of an organization's
+    /// tokens makes room.
+    TOKEN_VOIDS_PER_ORGANIZATION_MAX: Count = 20_000;
+    /// Sessions whose tokens are ended in one request: what the Svix API allows.
+    TOKEN_SESSIONS_MAX: Count = 1_000;
+    /// The name of a session: what the Svix API allows.
+    TOKEN_SESSION_CHARS_MAX: Characters = 64;
+    /// How long tokens that were told to end may go on: what the Svix API allows.
+    TOKEN_GRACE_MAX: Time = hours(72);
+    /// Tokens that are kept in memory as valid or void. What another node changed counts after a
+    /// look at the log of changes, and at the latest after the time an API key is kept.
+    CACHED_TOKENS_MAX: Count = 4_000;
     /// Time between two notes of an API key's last use: reading must not become writing.
     API_KEY_USE_INTERVAL: Time = Duration::from_mins(1);
     /// An e-mail address: what fits into an SMTP path.

@@ -26,10 +26,15 @@ impl Inner {
             .iter()
             .any(|change| matches!(change, Change::Tell(_)));
         let stale = Stale::after(&changes);
+        let voids = |change: &Change| matches!(change, Change::VoidTokens(_));
+        let voids = changes.iter().any(voids);
         let new_task = |change: &Change| matches!(change, Change::CreateTask(_));
         let new_task = changes.iter().any(new_task);
         let applied = self.catalog.apply(changes).await;
         self.keyring.forget(&stale);
+        if voids {
+            self.revocations.forget();
+        }
         applied?;
         if tells {
             self.noticed.notify_one();
@@ -59,6 +64,7 @@ fn changed_endpoint(change: &Change) -> Option<EndpointKey> {
         | Change::CreateApiKey { .. }
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
+        | Change::VoidTokens(_)
         | Change::Tell(_)
         | Change::Audit(_)
         | Change::CreateTask(_)

@@ -201,6 +201,7 @@ fn touched_by(change: &Change) -> Option<Touched> {
         | Change::CreateApiKey { .. }
         | Change::RevokeApiKey { .. }
         | Change::NoteApiKeyUse { .. }
+        | Change::VoidTokens(_)
         | Change::Tell(_)
         | Change::Audit(_)
         | Change::CreateTask(_)

@@ -27,6 +27,7 @@ use crate::inner::Inner;
 use crate::keyring::Keyring;
 use crate::mail::Post;
 use crate::metrics::Metrics;
+use crate::revocations::Revocations;
 use crate::vault::Vault;
 use crate::{apply, cluster, jobs, mail, notices, owed, record, service, upkeep};
 
@@ -201,6 +202,10 @@ impl Engine {
         reference: &ApplicationRef,
     ) -> StoreResult<Option<Arc<Snapshot>>> {
         self.inner.catalog.by_ref(org, reference).await
+    }
+
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.inner.revocations
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {

@@ -12,7 +12,7 @@ mod jwt;
 pub mod ticket;
 mod tokens;
 
-pub use tokens::{DEFAULT_ORGANIZATION, Grant, Tokens};
+pub use tokens::{APPLICATION_TOKEN_LIFE_MAX, DEFAULT_ORGANIZATION, Grant, Tokens};
 
 use std::sync::Arc;
 
@@ -22,10 +22,11 @@ use watchfire_domain::audit::Actor;
 use watchfire_domain::id::{ApplicationId, KeyId, OrganizationId};
 use watchfire_domain::scope::{Scope, Scopes};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::ApiKey;
+use watchfire_store::{ApiKey, TokenMark};
 
 use crate::Engine;
 use crate::service::{self, keys};
+use tokens::Verified;
 
 /// Who is calling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,15 +83,19 @@ pub enum Refused {
 pub enum Proof {
     /// An API key: it proves something as long as it is there and valid.
     Key(KeyId),
-    /// A token: it proves something until then.
-    Token { caller: Caller, until: Timestamp },
+    /// A token: it proves something until then, unless it was ended before.
+    Token {
+        caller: Caller,
+        mark: TokenMark,
+        until: Timestamp,
+    },
 }
 
 /// Turns credentials into callers.
 pub struct Authenticator {
     tokens: Tokens,
     /// Verifying a signature costs more than all else a small request does.
-    verified: Mutex<cache::Verified>,
+    verified: Mutex<cache::Cache>,
 }
 
 impl Authenticator {
@@ -108,7 +113,7 @@ impl Authenticator {
     /// Whom a credential speaks for.
     pub async fn caller(&self, engine: &Engine, credential: &str) -> Result<Arc<Caller>, Refused> {
         if !credential.starts_with(keys::PREFIX) {
-            return self.caller_by_token(credential, engine.clock().now());
+            return self.caller_by_token(engine, credential).await;
         }
         let stored = keys::authenticate(engine, credential).await?;
         let stored = stored.ok_or(Refused::NotValid)?;
@@ -121,21 +126,50 @@ impl Authenticator {
             let stored = keys::authenticate(engine, credential).await?;
             return Ok(Proof::Key(stored.ok_or(Refused::NotValid)?.key.id));
         }
-        let (caller, until) = self.tokens.verify(credential, engine.clock().now())?;
-        Ok(Proof::Token { caller, until })
+        let now = engine.clock().now();
+        let Verified {
+            caller,
+            mark,
+            until,
+        } = self.tokens.verify(credential, now)?;
+        if is_void(engine, &mark).await? {
+            return Err(Refused::NotValid);
+        }
+        Ok(Proof::Token {
+            caller,
+            mark,
+            until,
+        })
     }
 
-    fn caller_by_token(&self, token: &str, now: Timestamp) -> Result<Arc<Caller>, Refused> {
-        let name = digest(&SHA256, token.as_bytes());
-        let name = <[u8; 32]>::try_from(name.as_ref()).expect("SHA-256 yields 32 bytes");
-        if let Some(caller) = self.verified.lock().find(&name, now) {
-            return Ok(caller);
+    async fn caller_by_token(&self, engine: &Engine, token: &str) -> Result<Arc<Caller>, Refused> {
+        let verified = self.verified(token, engine.clock().now())?;
+        if is_void(engine, &verified.mark).await? {
+            return Err(Refused::NotValid);
         }
-        let (caller, until) = self.tokens.verify(token, now)?;
-        let caller = Arc::new(caller);
-        self.verified.lock().keep(name, Arc::clone(&caller), until);
-        Ok(caller)
+        Ok(Arc::clone(&verified.caller))
     }
+
+    fn verified(&self, token: &str, now: Timestamp) -> Result<Arc<cache::Known>, Refused> {
+        let name = hash(token);
+        if let Some(known) = self.verified.lock().find(&name, now) {
+            return Ok(known);
+        }
+        let known = Arc::new(cache::Known::from(self.tokens.verify(token, now)?));
+        self.verified.lock().keep(name, Arc::clone(&known));
+        Ok(known)
+    }
+}
+
+/// The name of a token where what is known of it is kept.
+fn hash(token: &str) -> [u8; 32] {
+    let name = digest(&SHA256, token.as_bytes());
+    <[u8; 32]>::try_from(name.as_ref()).expect("SHA-256 yields 32 bytes")
+}
+
+async fn is_void(engine: &Engine, token: &TokenMark) -> service::Result<bool> {
+    let now = engine.clock().now();
+    Ok(engine.revocations().is_void(token, now).await?)
 }
 
 impl Proof {
@@ -146,8 +180,12 @@ impl Proof {
                 let stored = keys::valid(engine, *id).await?;
                 Ok(stored.map(|stored| Arc::new(Caller::from(&stored.key))))
             }
-            Self::Token { caller, until } => {
-                let live = *until > engine.clock().now();
+            Self::Token {
+                caller,
+                mark,
+                until,
+            } => {
+                let live = *until > engine.clock().now() && !is_void(engine, mark).await?;
                 Ok(live.then(|| Arc::new(caller.clone())))
             }
         }

@@ -35,6 +35,7 @@ use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::owed::OwedIndex;
 use crate::record::Entry;
+use crate::revocations::Revocations;
 use crate::send;
 use crate::vault::Vault;
 
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) contracts: Arc<Contracts>,
     pub(crate) catalog: Catalog,
     pub(crate) keyring: Keyring,
+    pub(crate) revocations: Revocations,
     pub(crate) owed: OwedIndex,
     pub(crate) health: HealthWatch,
     /// Something waits to be told.
@@ -111,6 +113,7 @@ impl Inner {
         Self {
             catalog: Catalog::new(&parts, &config),
             keyring: Keyring::new(Arc::clone(&parts.store)),
+            revocations: Revocations::new(Arc::clone(&parts.store)),
             store: parts.store,
             echoed: echo.received(),
             transport: Arc::new(echo),

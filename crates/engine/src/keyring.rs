@@ -67,6 +67,7 @@ impl Stale {
                 | Change::DeleteEndpoint { .. }
                 | Change::SetHealth { .. }
                 | Change::CreateEventType { .. }
+                | Change::VoidTokens(_)
                 | Change::Tell(_)
                 | Change::Audit(_)
                 | Change::PutEventType { .. }

@@ -17,7 +17,8 @@
 //!   the checkpoint and removes what has outlived its retention.
 //! - `cluster` is about the other nodes: who is alive, who sends to which endpoints, and what
 //!   happens when one is lost.
-//! - `keyring` knows the API keys in use, and forgets one the moment it is revoked.
+//! - `keyring` knows the API keys in use, and forgets one the moment it is revoked; `revocations`
+//!   knows which signed tokens were ended.
 //! - `echo` is a receiver that is built in, for a first event.
 //! - `identity` turns credentials into callers, for the API and the dashboard alike.
 //! - `jobs` carries out background tasks: recover, replay, cancel.
@@ -51,6 +52,7 @@ mod notices;
 mod owed;
 mod record;
 mod recover;
+mod revocations;
 mod send;
 pub mod service;
 mod timers;

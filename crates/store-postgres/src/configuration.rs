@@ -6,6 +6,7 @@ mod change_log;
 mod endpoint;
 mod event_type;
 mod page;
+mod token_void;
 
 use std::collections::BTreeMap;
 
@@ -198,6 +199,7 @@ async fn apply(tx: &Tx, change: &Change) -> Result<(), Refusal> {
         Change::CreateApiKey { key } => api_key::create(tx, key).await,
         Change::RevokeApiKey { org, id } => api_key::revoke(tx, org, *id).await,
         Change::NoteApiKeyUse { id, at } => Ok(api_key::note_uses(tx, &[(*id, *at)]).await?),
+        Change::VoidTokens(void) => token_void::write(tx, void).await,
         Change::Tell(notice) => Ok(notices::write(tx, &[notice]).await?),
         Change::Audit(entry) => Ok(audit::write(tx, entry).await?),
         Change::CreateTask(task) => task::create(tx, task).await,

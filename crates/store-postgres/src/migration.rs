@@ -65,6 +65,13 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_own_retention.sql"),
         oldest: 3,
     },
+    Migration {
+        version: 6,
+        name: "void_tokens",
+        sql: include_str!("../migrations/0006_void_tokens.sql"),
+        // They would let in whoever holds a token that was ended.
+        oldest: 6,
+    },
 ];
 
 /// A row without `oldest` is of a build that did not say; nothing older may go on after it.

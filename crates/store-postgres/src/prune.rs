@@ -2,9 +2,10 @@
 //!
 //! # Order
 //!
-//! Whole days first: nobody keeps what is in them any more. Then changes everybody knows of, expired answers, old tasks, deleted
-//! applications, payloads, finished messages with their attempts, event ids of dropped days, old
-//! roll-ups, notices and lines of the audit log, endpoints that were deleted long ago. A run stops when its rows are used up; the next one goes on.
+//! Whole days first: nobody keeps what is in them any more. Then changes everybody knows of, expired
+//! answers and revocations, old tasks, deleted applications, payloads, finished messages with their
+//! attempts, event ids of dropped days, old roll-ups, notices and lines of the audit log, endpoints
+//! that were deleted long ago. A run stops when its rows are used up; the next one goes on.
 //!
 //! # Days
 //!
@@ -122,6 +123,7 @@ impl Run {
         self.find_own(tx).await?;
         self.change_log(tx).await?;
         self.answers(tx).await?;
+        self.void_tokens(tx).await?;
         self.ended_tasks(tx).await?;
         self.deleted_applications(tx).await?;
         self.expired_payloads(tx).await?;
@@ -167,6 +169,13 @@ impl Run {
         let sql = "DELETE FROM idempotency WHERE key = ANY (ARRAY(\
              SELECT key FROM idempotency WHERE expires_at <= $1 LIMIT $2)) \
              AND expires_at <= $1";
+        self.delete(tx, sql, self.order.now.unix_micros()).await
+    }
+
+    async fn void_tokens(&mut self, tx: &Tx) -> FaultResult<()> {
+        let sql = "DELETE FROM token_void WHERE (org, name, issued_until, void_from) IN (\
+             SELECT org, name, issued_until, void_from FROM token_void \
+             WHERE forget_at <= $1 AND forget_at IS NOT NULL LIMIT $2)";
         self.delete(tx, sql, self.order.now.unix_micros()).await
     }
 

@@ -6,6 +6,7 @@ mod change_log;
 mod endpoint;
 mod event_type;
 mod page;
+mod token_void;
 
 use std::collections::BTreeMap;
 
@@ -189,6 +190,7 @@ fn apply(tx: &Tx<'_>, change: &Change) -> Result<(), Refusal> {
         Change::CreateApiKey { key } => api_key::create(tx, key),
         Change::RevokeApiKey { org, id } => api_key::revoke(tx, org, *id),
         Change::NoteApiKeyUse { id, at } => Ok(api_key::note_use(tx, *id, *at)?),
+        Change::VoidTokens(void) => token_void::write(tx, void),
         Change::Tell(notice) => Ok(notices::write(tx, notice)?),
         Change::Audit(entry) => Ok(audit::write(tx, entry)?),
         Change::CreateTask(task) => task::create(tx, task),

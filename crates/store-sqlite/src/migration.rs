@@ -57,6 +57,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "own_retention",
         sql: include_str!("../migrations/0009_own_retention.sql"),
     },
+    Migration {
+        version: 10,
+        name: "void_tokens",
+        sql: include_str!("../migrations/0010_void_tokens.sql"),
+    },
 ];
 
 /// The schema of this version.

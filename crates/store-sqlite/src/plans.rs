@@ -24,6 +24,7 @@ const SOURCES: &[&str] = &[
     include_str!("configuration/change_log.rs"),
     include_str!("configuration/endpoint.rs"),
     include_str!("configuration/event_type.rs"),
+    include_str!("configuration/token_void.rs"),
     include_str!("history/attempted.rs"),
     include_str!("history/attempts.rs"),
     include_str!("history/deliveries.rs"),

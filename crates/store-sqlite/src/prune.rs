@@ -2,7 +2,7 @@
 //!
 //! # Order
 //!
-//! Changes everybody knows of, expired answers, old tasks, deleted applications, payloads, finished
+//! Changes everybody knows of, expired answers and revocations, old tasks, deleted applications, payloads, finished
 //! messages with their attempts, old roll-ups, notices and lines of the audit log, endpoints that
 //! were deleted long ago. A run stops when its
 //! rows are used up; the next one goes on.
@@ -91,6 +91,7 @@ impl Run {
         self.find_own(tx)?;
         self.change_log(tx)?;
         self.answers(tx)?;
+        self.void_tokens(tx)?;
         self.ended_tasks(tx)?;
         self.deleted_applications(tx)?;
         self.expired_payloads(tx)?;
@@ -134,6 +135,15 @@ impl Run {
     fn answers(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
         let sql = "DELETE FROM idempotency WHERE key IN \
              (SELECT key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)";
+        let now = self.order.now.unix_micros();
+        self.used(tx.execute(sql, params![now, self.limit()])?);
+        Ok(())
+    }
+
+    fn void_tokens(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
+        let sql = "DELETE FROM token_void WHERE (org, name, issued_until, void_from) IN \
+             (SELECT org, name, issued_until, void_from FROM token_void \
+             WHERE forget_at <= ?1 AND forget_at IS NOT NULL LIMIT ?2)";
         let now = self.order.now.unix_micros();
         self.used(tx.execute(sql, params![now, self.limit()])?);
         Ok(())

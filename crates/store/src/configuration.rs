@@ -11,7 +11,7 @@ use watchfire_domain::mail::Address;
 use watchfire_domain::time::Timestamp;
 
 use crate::audit::AuditEntry;
-use crate::credentials::ApiKey;
+use crate::credentials::{ApiKey, TokenVoid};
 use crate::keys::{AppKey, EndpointKey};
 use crate::ledger::Remembered;
 use crate::notices::NewNotice;
@@ -120,6 +120,8 @@ pub enum Changed {
     Endpoint { app: AppKey, endpoint: EndpointKey },
     /// The key was revoked.
     ApiKey(KeyId),
+    /// Some signed tokens are void.
+    Tokens,
 }
 
 /// One change of the configuration.
@@ -180,6 +182,8 @@ pub enum Change {
     RevokeApiKey { org: OrganizationId, id: KeyId },
     /// Moves the last use forward. One that was revoked meanwhile is passed over.
     NoteApiKeyUse { id: KeyId, at: Timestamp },
+    /// Signed tokens are not valid any more, now or from a later time on.
+    VoidTokens(Box<TokenVoid>),
     /// What people are told about the changes of the same list.
     Tell(NewNotice),
     /// Who makes the changes of the same list, and what they change.
@@ -348,6 +352,8 @@ pub enum Conflict {
     EndpointLimit,
     #[error("the owner has as many API keys as it may")]
     ApiKeyLimit,
+    #[error("the organization has as many sets of void tokens as it may")]
+    TokenVoidLimit,
     #[error("the application has as many running tasks as it may")]
     TaskLimit,
     #[error("an event type with this name exists")]

@@ -34,6 +34,7 @@ pub mod search;
 pub mod shards;
 pub mod task_steps;
 pub mod tasks;
+pub mod tokens;
 pub mod world;
 
 /// Makes one test for each case. The list is checked against the modules by a test of this crate.
@@ -137,6 +138,16 @@ macro_rules! conformance {
                 an_answer_is_remembered_with_the_changes
                 an_id_nobody_has_finds_nothing
                 contracts_in_use_are_those_of_live_applications
+            }
+            tokens {
+                a_token_is_void_in_every_set_it_is_in
+                tokens_made_later_stay_valid
+                a_set_can_be_void_from_a_later_time_on
+                what_is_implied_makes_room
+                an_organization_has_a_limited_number_of_void_sets
+                a_deleted_application_leaves_no_void_tokens
+                void_tokens_are_forgotten_when_none_would_be_valid
+                void_tokens_are_logged
             }
             credentials {
                 a_key_is_kept_as_it_was_given
@@ -365,6 +376,7 @@ mod tests {
             include_str!("conformance/configuration.rs"),
         ),
         ("credentials", include_str!("conformance/credentials.rs")),
+        ("tokens", include_str!("conformance/tokens.rs")),
         ("endpoints", include_str!("conformance/endpoints.rs")),
         ("history", include_str!("conformance/history.rs")),
         ("attempted", include_str!("conformance/attempted.rs")),

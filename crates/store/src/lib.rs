@@ -60,7 +60,7 @@ pub use configuration::{
     Configuration, Conflict, Endpoint, EndpointRef, EventTypeRecord, EventTypeSettings, Logged,
     Order, Range, StoredApplication, StoredEndpoint,
 };
-pub use credentials::{ApiKey, Credentials, StoredApiKey};
+pub use credentials::{ApiKey, Credentials, StoredApiKey, TokenMark, TokenSet, TokenVoid};
 pub use error::{StoreError, StoreResult};
 pub use history::{
     AttemptFilter, AttemptedMessage, DeliveryStatus, DeliveryView, EndpointCounts, History,

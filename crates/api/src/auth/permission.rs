@@ -6,11 +6,12 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::Scope;
+use watchfire_domain::time::Timestamp;
 use watchfire_engine::Snapshot;
-use watchfire_engine::identity::{Caller, Reach, Refused};
+use watchfire_engine::identity::{Caller, Proof, Reach, Refused};
 use watchfire_engine::service::event_types::Sight;
 use watchfire_engine::service::{applications, notices, tasks};
-use watchfire_store::ApplicationRef;
+use watchfire_store::{ApplicationRef, TokenMark};
 
 use super::bearer;
 use crate::error::{ApiError, ApiResult, Code};
@@ -58,6 +59,12 @@ pub(crate) struct ReadAll {
 
 /// The background tasks of the caller's application, or of all of its organization.
 pub(crate) struct OwnTasks(pub(crate) tasks::Owner);
+
+/// The application's token that asks.
+pub(crate) struct OwnToken {
+    pub(crate) mark: TokenMark,
+    pub(crate) until: Timestamp,
+}
 
 impl ReadAll {
     pub(crate) fn sight(&self) -> Sight<'_> {
@@ -239,6 +246,26 @@ impl FromRequestParts<ApiState> for OwnTasks {
         };
         let org = caller.org.clone();
         Ok(Self(tasks::Owner { org, app }))
+    }
+}
+
+impl FromRequestParts<ApiState> for OwnToken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        caller(parts, state).await?;
+        let credential = bearer(&parts.headers).ok_or(Code::AuthenticationFailed)?;
+        let proof = state.authenticator().proof(state.engine(), credential);
+        match proof.await? {
+            Proof::Token { mark, until, .. } if mark.application.is_some() => {
+                Ok(Self { mark, until })
+            }
+            Proof::Token { .. } | Proof::Key(_) => Err(ApiError::new(
+                Code::InsufficientAccess,
+                "Only an application's token can be ended by itself. End an organization's tokens \
+                 with auth/expire-all, and delete an API key.",
+            )),
+        }
     }
 }
 

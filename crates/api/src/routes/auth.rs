@@ -1,18 +1,18 @@
-//! Access to the portal.
+//! Access to the portal, and its end.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use watchfire_engine::service::audit;
+use watchfire_engine::service::{audit, tokens};
 
 use watchfire_engine::identity::Grant;
 
 use super::applications::find_or_create;
-use crate::auth::{By, Org, OrgApp, OrgFor};
-use crate::error::{ApiResult, Code};
+use crate::auth::{By, Org, OrgApp, OrgFor, OwnToken};
+use crate::error::ApiResult;
 use crate::extract::{Body, json};
 use crate::openapi::Errors;
 use crate::state::ApiState;
-use crate::wire::auth::{AppPortalAccessIn, AppPortalAccessOut, DashboardAccessOut};
+use crate::wire::auth::{AppPortalAccessIn, AppPortalAccessOut, DashboardAccessOut, TokenExpireIn};
 
 /// Mints a token for one application, and a link that signs in with it
 ///
@@ -35,8 +35,8 @@ pub(super) async fn app_portal_access(
     let app = find_or_create(&api, &scope, input.application).await?;
     audit::note_portal_link(api.engine(), &app).await?;
     let id = app.stored.application.id;
-    let tokens = api.authenticator().tokens();
-    let token = tokens.for_application(&scope.org, id, grant, api.now());
+    let mint = api.authenticator().tokens();
+    let token = mint.for_application(&scope.org, id, grant, api.now());
     let url = portal_url(&api, &headers, &token);
     Ok(json(StatusCode::OK, &AppPortalAccessOut { url, token }))
 }
@@ -56,8 +56,8 @@ pub(super) async fn dashboard_access(
 ) -> ApiResult<Response> {
     audit::note_portal_link(api.engine(), &app.snapshot).await?;
     let id = app.snapshot.stored.application.id;
-    let tokens = api.authenticator().tokens();
-    let token = tokens.for_application(&app.org, id, Grant::default(), api.now());
+    let mint = api.authenticator().tokens();
+    let token = mint.for_application(&app.org, id, Grant::default(), api.now());
     let url = portal_url(&api, &headers, &token);
     Ok(json(StatusCode::OK, &DashboardAccessOut { url, token }))
 }
@@ -73,22 +73,61 @@ fn portal_url(api: &ApiState, headers: &HeaderMap, token: &str) -> String {
     format!("{base}/portal#token={token}")
 }
 
-/// Not offered: a token is valid until it expires
+/// Ends the application's token that asks
+///
+/// It and the sessions of the portal it signed in to work no more. An organization's token is ended
+/// with `auth/expire-all`, and an API key is deleted: both are what programs are set up with.
 #[utoipa::path(
     post, path = "/api/v1/auth/logout", operation_id = "v1.authentication.logout",
     tag = "Authentication", params(("idempotency-key" = Option<String>, Header)),
-    responses((status = 501), Errors),
+    responses((status = 204), Errors),
 )]
-pub(super) async fn logout() -> ApiResult<StatusCode> {
-    Err(Code::NotImplemented.into())
+pub(super) async fn logout(By(api): By, token: OwnToken) -> ApiResult<StatusCode> {
+    tokens::sign_out(api.engine(), &token.mark, token.until).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// Not needed: nothing is set aside here that is not in a list of attempts
+/// Ends tokens of an application that were made until now
+#[utoipa::path(
+    post, path = "/api/v1/auth/app/{app_id}/expire-all",
+    operation_id = "v1.authentication.expire-all", tag = "Authentication",
+    params(("app_id" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    request_body = TokenExpireIn, responses((status = 204), Errors),
+)]
+pub(super) async fn expire_of_application(
+    By(api): By,
+    app: OrgApp,
+    body: Body,
+) -> ApiResult<StatusCode> {
+    let input = body.parse_or_default::<TokenExpireIn>()?;
+    tokens::expire_of_application(api.engine(), &app.snapshot, input.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends all tokens of the organization and its applications that were made until now
+///
+/// The token that asks is one of them; `watchfire token` makes a new one. API keys stay valid.
+#[utoipa::path(
+    post, path = "/api/v1/auth/expire-all",
+    operation_id = "v1.authentication.expire-all-of-organization", tag = "Authentication",
+    params(("idempotency-key" = Option<String>, Header)),
+    responses((status = 204), Errors),
+)]
+pub(super) async fn expire_of_organization(By(api): By, Org(org): Org) -> ApiResult<StatusCode> {
+    tokens::expire_of_organization(api.engine(), &org).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Does nothing, because nothing is ever set aside
+///
+/// A delivery that can't be made now stays owed, and one that failed for good is in the lists of
+/// attempts: resend, recover or replay it.
 #[utoipa::path(
     post, path = "/api/v1/admin/redrive-dlq", operation_id = "v1.admin.redrive-dlq",
-    tag = "Authentication", responses((status = 501), Errors),
+    tag = "Authentication", params(("idempotency-key" = Option<String>, Header)),
+    responses((status = 204), Errors),
 )]
 #[deprecated = "an older path that clients still use"]
-pub(super) async fn redrive(Org(_): Org) -> ApiResult<StatusCode> {
-    Err(Code::NotImplemented.into())
+pub(super) async fn redrive(Org(_): Org) -> StatusCode {
+    StatusCode::NO_CONTENT
 }

@@ -71,10 +71,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
         "/api/v1/stats",
         "Use the statistics of each endpoint, or /metrics.",
     ),
-    (
-        "/api/v1/auth/app/*/expire-all",
-        "Tokens are valid until they expire; use API keys, which can be revoked.",
-    ),
     ("/api/v1/auth/stream", "Streams are not offered."),
     ("/api/v1/auth/stream-logout", "Streams are not offered."),
     (

@@ -89,6 +89,10 @@ const NEEDS: &[(&str, &str, Scope)] = &[
     // Mint tokens that reach all of an application.
     ("POST", "/auth/app-portal-access/{app_id}", Scope::Admin),
     ("POST", "/auth/dashboard-access/{app_id}", Scope::Admin),
+    ("POST", "/auth/app/{app_id}/expire-all", Scope::Admin),
+    ("POST", "/auth/expire-all", Scope::Admin),
+    // Of the token that asks; every token may look.
+    ("POST", "/auth/logout", Scope::EndpointsRead),
     ("POST", "/admin/redrive-dlq", Scope::Admin),
 ];
 
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
 
     /// Operations that need no credential. The list may only shrink.
-    const OPEN: &[&str] = &["GET /health", "GET /health/ping", "POST /auth/logout"];
+    const OPEN: &[&str] = &["GET /health", "GET /health/ping"];
 
     #[test]
     fn every_operation_has_one_row() {

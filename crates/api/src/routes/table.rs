@@ -125,6 +125,8 @@ fn events() -> Tables {
         routes!(auth::app_portal_access),
         routes!(auth::dashboard_access),
         routes!(auth::logout),
+        routes!(auth::expire_of_application),
+        routes!(auth::expire_of_organization),
         routes!(auth::redrive),
         routes!(nodes::list),
         routes!(health::check),

@@ -1,4 +1,4 @@
-//! Access to the portal on the wire.
+//! Access to the portal, and its end, on the wire.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use watchfire_domain::id::EventType;
 use watchfire_domain::scope::{Scope, Scopes};
 use watchfire_engine::identity::Grant;
+use watchfire_engine::service::tokens::{self, ExpireInput};
 
 use super::application::ApplicationIn;
 
@@ -26,6 +27,46 @@ pub(crate) struct AppPortalAccessIn {
     /// Seconds until the link and its token end, 28 days at most.
     #[schema(example = 604_800)]
     pub(crate) expiry: Option<u64>,
+    /// The session the token is for: `auth/app/{app_id}/expire-all` can end the tokens of some
+    /// sessions alone.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-zA-Z0-9@_-]+$")]
+    pub(crate) session_id: Option<SessionId>,
+}
+
+/// The name of a session, as the one who asks for a token chose it.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String)]
+pub(crate) struct SessionId(String);
+
+impl TryFrom<String> for SessionId {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        tokens::check_session(&name).map(|()| Self(name))
+    }
+}
+
+/// Which tokens of an application to end.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ApplicationTokenExpireIn)]
+pub(crate) struct TokenExpireIn {
+    /// Seconds until they end, at once if absent.
+    #[schema(maximum = 259_200)]
+    pub(crate) expiry: Option<u32>,
+    /// Only tokens made for one of these sessions; all of the application if empty or absent.
+    #[schema(value_type = Option<Vec<String>>, max_items = 1_000)]
+    pub(crate) session_ids: Option<Vec<String>>,
+}
+
+impl From<TokenExpireIn> for ExpireInput {
+    fn from(input: TokenExpireIn) -> Self {
+        Self {
+            sessions: input.session_ids.unwrap_or_default(),
+            grace: Duration::from_secs(input.expiry.unwrap_or(0).into()),
+        }
+    }
 }
 
 /// What a link to the portal allows.
@@ -75,6 +116,7 @@ impl AppPortalAccessIn {
             feature_flags: flags.iter().map(ToString::to_string).collect(),
             scopes,
             life: self.expiry.map(Duration::from_secs),
+            session: self.session_id.clone().map(|session| session.0),
         }
     }
 }

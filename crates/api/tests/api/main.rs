@@ -23,3 +23,4 @@ mod portal;
 mod records;
 mod shell;
 mod tasks;
+mod tokens;

@@ -12,6 +12,7 @@ use watchfire_domain::id::{ApplicationId, KeyId, OrganizationId};
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::Vault;
 use watchfire_engine::identity::{Caller, Proof, Reach};
+use watchfire_store::TokenMark;
 
 use super::{Look, Place, cookie};
 use crate::state::DashboardState;
@@ -59,6 +60,13 @@ enum WrittenProof {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         feature_flags: Vec<String>,
         until: Timestamp,
+        /// The token's hash. A cookie without it can be ended only with others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issued_at: Option<Timestamp>,
     },
 }
 
@@ -132,7 +140,11 @@ impl From<&Proof> for WrittenProof {
     fn from(proof: &Proof) -> Self {
         match proof {
             Proof::Key(id) => Self::Key(id.to_string()),
-            Proof::Token { caller, until } => Self::Token {
+            Proof::Token {
+                caller,
+                mark,
+                until,
+            } => Self::Token {
                 actor: Actor::clone(&caller.actor),
                 org: caller.org.clone(),
                 application: match caller.reach {
@@ -142,6 +154,9 @@ impl From<&Proof> for WrittenProof {
                 scopes: caller.scopes.to_string(),
                 feature_flags: caller.feature_flags.clone(),
                 until: *until,
+                token: Some(BASE64.encode(mark.hash)),
+                session: mark.session.clone(),
+                issued_at: Some(mark.issued_at),
             },
         }
     }
@@ -158,20 +173,41 @@ impl WrittenProof {
                 scopes,
                 feature_flags,
                 until,
-            } => Proof::Token {
-                caller: Caller {
-                    actor: Arc::new(actor),
-                    org,
-                    reach: match application {
-                        None => Reach::Everything,
-                        Some(app) => Reach::Only(app.parse::<ApplicationId>().ok()?),
+                token,
+                session,
+                issued_at,
+            } => {
+                let application = match application {
+                    None => None,
+                    Some(app) => Some(app.parse::<ApplicationId>().ok()?),
+                };
+                Proof::Token {
+                    mark: TokenMark {
+                        hash: hash(token)?,
+                        org: org.clone(),
+                        application,
+                        session,
+                        issued_at: issued_at.unwrap_or(Timestamp::MIN),
                     },
-                    scopes: scopes.parse().ok()?,
-                    feature_flags,
-                },
-                until,
-            },
+                    caller: Caller {
+                        actor: Arc::new(actor),
+                        org,
+                        reach: application.map_or(Reach::Everything, Reach::Only),
+                        scopes: scopes.parse().ok()?,
+                        feature_flags,
+                    },
+                    until,
+                }
+            }
         })
+    }
+}
+
+/// A written hash; all zero, which is no token's, if there is none.
+fn hash(text: Option<String>) -> Option<[u8; 32]> {
+    match text {
+        None => Some([0; 32]),
+        Some(text) => BASE64.decode(text).ok()?.try_into().ok(),
     }
 }
 
@@ -219,9 +255,20 @@ mod tests {
             scopes: Scopes::from_iter([Scope::EndpointsRead]),
             feature_flags: vec!["beta".into()],
         };
+        let mark = TokenMark {
+            hash: [6; 32],
+            org: caller.org.clone(),
+            application: Some(app),
+            session: Some("laptop".into()),
+            issued_at: Timestamp::EPOCH,
+        };
         let until = Timestamp::EPOCH + Duration::from_secs(5);
         let proofs = [
-            Proof::Token { caller, until },
+            Proof::Token {
+                caller,
+                mark,
+                until,
+            },
             Proof::Key(KeyId::from_ksuid(Ksuid::from_bytes([8; 20]))),
         ];
         let vault = Vault::new(&[1; 32]);

@@ -57,5 +57,6 @@ async fn forget(inner: &Arc<Inner>, changed: Changed) {
             }
         }
         Changed::ApiKey(id) => inner.keyring.forget_one(id),
+        Changed::Tokens => inner.revocations.forget(),
     }
 }

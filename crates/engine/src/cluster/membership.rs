@@ -63,6 +63,7 @@ async fn join(inner: &Arc<Inner>, rhythm: Rhythm, node: NodeId) -> StoreResult<u
     inner.health.forget_all();
     inner.catalog.forget_all();
     inner.keyring.forget_all();
+    inner.revocations.forget();
     *inner.changes_seen.lock() = changes;
     recover::recover(inner).await
 }

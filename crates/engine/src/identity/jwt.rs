@@ -41,6 +41,13 @@ pub(super) struct Claims {
     /// What a token for one application may do; all a customer may do if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scopes: Option<String>,
+    /// When it was made, to the microsecond: tokens made just before and just after others were
+    /// ended are told apart by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) iat_us: Option<i64>,
+    /// The session that a token for one application is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sid: Option<String>,
 }
 
 /// Fractions are allowed and understood, but we write none: many libraries expect integers.

@@ -23,7 +23,7 @@ use watchfire_domain::limit;
 use watchfire_domain::scope::{Scope, Scopes};
 use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{Change, Remembered};
+use watchfire_store::{Change, Remembered, TokenMark};
 
 use super::{Caller, Proof, Reach, Refused};
 use crate::service;
@@ -78,6 +78,14 @@ pub async fn redeem(engine: &Engine, text: &str) -> Result<Proof, Refused> {
         Err(error) => return Err(error.into()),
     }
     tracing::info!(org = %ticket.org, "a sign-in link was used");
+    // Ended with the organization's tokens: it opens as much as one of them.
+    let mark = TokenMark {
+        hash: super::hash(text),
+        org: ticket.org.clone(),
+        application: None,
+        session: None,
+        issued_at: now,
+    };
     Ok(Proof::Token {
         caller: Caller {
             actor: Arc::new(Actor::Session {
@@ -88,6 +96,7 @@ pub async fn redeem(engine: &Engine, text: &str) -> Result<Proof, Refused> {
             scopes: Scopes::from_iter([Scope::Admin]),
             feature_flags: Vec::new(),
         },
+        mark,
         until: now + limit::SESSION_LIFE,
     })
 }

@@ -9,9 +9,10 @@ use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::{Scope, Scopes};
 use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
+use watchfire_store::TokenMark;
 
 use super::jwt::{Claims, Keys};
-use super::{Caller, Reach, Refused};
+use super::{Caller, Reach, Refused, hash};
 
 /// The organization of a server that has only one; the Svix server's default as well.
 pub const DEFAULT_ORGANIZATION: &str = "org_23rb8YdGqMT0qIzpgGwdXfHirMu";
@@ -22,6 +23,8 @@ const ISSUER: &str = "watchfire";
 const ORGANIZATION_LIFE: Duration = Duration::from_hours(24 * 365 * 10);
 /// An application's token is a session of one customer.
 pub(super) const APPLICATION_LIFE: Duration = Duration::from_hours(24 * 28);
+/// A token that this server makes for an application is not accepted for longer.
+pub const APPLICATION_TOKEN_LIFE_MAX: Duration = APPLICATION_LIFE.saturating_add(SKEW);
 /// What a customer does in the portal: all with its own endpoints, but no events of its own.
 const CUSTOMER: [Scope; 4] = [
     Scope::EndpointsRead,
@@ -41,6 +44,17 @@ pub struct Grant {
     pub scopes: Option<Scopes>,
     /// At most 28 days.
     pub life: Option<Duration>,
+    /// What tokens that belong together are ended by.
+    pub session: Option<String>,
+}
+
+/// What a token's signature and claims prove.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) caller: Caller,
+    pub(super) mark: TokenMark,
+    /// It is not valid from then on.
+    pub(super) until: Timestamp,
 }
 
 /// Mints and verifies tokens with one secret.
@@ -79,6 +93,7 @@ impl Tokens {
             org: Some(org.to_string()),
             feature_flags: grant.feature_flags,
             scopes,
+            sid: grant.session,
             ..lasting(
                 now,
                 grant.life.unwrap_or(APPLICATION_LIFE).min(APPLICATION_LIFE),
@@ -86,12 +101,8 @@ impl Tokens {
         })
     }
 
-    /// Whom a token speaks for, and from when on it is not valid any more.
-    pub(super) fn verify(
-        &self,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<(Caller, Timestamp), Refused> {
+    /// Whom a token speaks for, if it is genuine and its time has not passed.
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, Refused> {
         let claims = self
             .keys
             .verify(token)
@@ -101,7 +112,23 @@ impl Tokens {
         if now < from || now >= until {
             return Err(Refused::NotValid);
         }
-        Ok((caller(claims)?, until))
+        let (issued_at, session) = (issued_at(&claims), claims.sid.clone());
+        let caller = caller(claims)?;
+        let mark = TokenMark {
+            hash: hash(token),
+            org: caller.org.clone(),
+            application: match caller.reach {
+                Reach::Everything => None,
+                Reach::Only(application) => Some(application),
+            },
+            session,
+            issued_at,
+        };
+        Ok(Verified {
+            caller,
+            mark,
+            until,
+        })
     }
 
     fn not_a_token(&self, token: &str) -> Refused {
@@ -120,6 +147,7 @@ fn lasting(now: Timestamp, life: Duration) -> Claims {
         nbf: Some(seconds(now)),
         exp: Some(seconds(now + life)),
         iss: Some(ISSUER.into()),
+        iat_us: Some(now.unix_micros()),
         ..Claims::default()
     }
 }
@@ -136,6 +164,16 @@ fn seconds(at: Timestamp) -> f64 {
 )]
 fn instant(seconds: f64) -> Timestamp {
     Timestamp::from_unix_micros((seconds * 1_000_000.0) as i64)
+}
+
+/// The exact time counts only within the second that everybody else reads.
+fn issued_at(claims: &Claims) -> Timestamp {
+    let Some(second) = claims.iat.map(instant) else {
+        return Timestamp::MIN;
+    };
+    let exact = claims.iat_us.map(Timestamp::from_unix_micros);
+    let exact = exact.filter(|at| at.unix_seconds() == second.unix_seconds());
+    exact.unwrap_or(second)
 }
 
 fn caller(claims: Claims) -> Result<Caller, Refused> {
@@ -195,7 +233,7 @@ mod tests {
         let token = tokens.keys.sign(claims);
         tokens
             .verify(&token, Timestamp::EPOCH)
-            .map(|(caller, _)| caller)
+            .map(|verified| verified.caller)
     }
 
     fn claims(sub: Option<&str>, org: Option<&str>) -> Claims {
@@ -210,7 +248,8 @@ mod tests {
     fn a_minted_token_speaks_for_its_owner_until_it_expires() {
         let org: OrganizationId = DEFAULT_ORGANIZATION.parse().expect("valid");
         let token = tokens().for_organization(&org, Timestamp::EPOCH);
-        let (caller, until) = tokens().verify(&token, Timestamp::EPOCH).expect("valid");
+        let verified = tokens().verify(&token, Timestamp::EPOCH).expect("valid");
+        let (caller, until) = (verified.caller, verified.until);
         assert_eq!((caller.org, caller.reach), (org, Reach::Everything));
         assert_eq!(until, Timestamp::EPOCH + ORGANIZATION_LIFE + SKEW);
         assert!(tokens().verify(&token, until).is_err());

@@ -97,6 +97,10 @@ impl From<Conflict> for Error {
                 of: "API keys of one owner",
                 max: limit::API_KEYS_PER_OWNER_MAX,
             },
+            Conflict::TokenVoidLimit => Self::LimitReached {
+                of: "sets of tokens that were ended; end all of the organization's",
+                max: limit::TOKEN_VOIDS_PER_ORGANIZATION_MAX,
+            },
             Conflict::TaskLimit => Self::LimitReached {
                 of: "running tasks of an application",
                 max: limit::TASKS_PER_APPLICATION_MAX,

@@ -31,6 +31,7 @@ pub mod records;
 pub mod requests;
 pub mod system;
 pub mod tasks;
+pub mod tokens;
 
 pub use check::Fault;
 use edit::UPDATE_TRIES_MAX;

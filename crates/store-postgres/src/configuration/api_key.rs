@@ -7,9 +7,11 @@ use tokio_postgres::Row;
 use watchfire_domain::id::{ApplicationId, KeyId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{ApiKey, AppKey, Conflict, Credentials, Range, StoreResult, StoredApiKey};
+use watchfire_store::{
+    ApiKey, AppKey, Conflict, Credentials, Range, StoreResult, StoredApiKey, TokenMark,
+};
 
-use super::Page;
+use super::{Page, token_void};
 use crate::fault::{FaultResult, Refusal};
 use crate::message::bytes_of;
 use crate::open::Postgres;
@@ -33,6 +35,12 @@ impl Credentials for Postgres {
         range: Range<KeyId>,
     ) -> StoreResult<Vec<StoredApiKey>> {
         let work = in_transaction!(self.people, Mode::Read, tx => list(&tx, org, &range));
+        Ok(work.await?)
+    }
+
+    async fn token_void_from(&self, token: &TokenMark) -> StoreResult<Option<Timestamp>> {
+        let work =
+            in_transaction!(self.people, Mode::Read, tx => token_void::void_from(&tx, token));
         Ok(work.await?)
     }
 }

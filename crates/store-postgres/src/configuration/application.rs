@@ -5,7 +5,7 @@ use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, Application, ApplicationRef, Conflict, Range, StoredApplication};
 
-use super::{Page, api_key, conflict_over, json_text};
+use super::{Page, api_key, conflict_over, json_text, token_void};
 use crate::fault::{FaultResult, Refusal};
 use crate::message::bytes_of;
 use crate::parameter::{Parameter, params};
@@ -70,6 +70,7 @@ async fn changed_or_missing(tx: &Tx, key: AppKey) -> FaultResult<Conflict> {
 
 /// Marks it and its endpoints, and revokes its keys.
 pub(super) async fn delete(tx: &Tx, key: AppKey, now: Timestamp) -> Result<(), Refusal> {
+    token_void::remove_all_of(tx, key).await?;
     let parameters = params![key.0, now.unix_micros()];
     let sql = "UPDATE application SET deleted_at = $2, revision = revision + 1 \
          WHERE key = $1 AND deleted_at IS NULL";

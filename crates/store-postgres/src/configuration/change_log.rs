@@ -47,6 +47,7 @@ async fn made_stale(tx: &Tx, change: &Change) -> FaultResult<Option<Changed>> {
         | Change::DeleteEndpoint { key, .. }
         | Change::SetHealth { key, .. } => endpoint_changed(tx, *key).await?,
         Change::RevokeApiKey { id, .. } => Some(Changed::ApiKey(*id)),
+        Change::VoidTokens(_) => Some(Changed::Tokens),
         // Nobody remembers that something is not there.
         Change::CreateApplication { .. }
         | Change::CreateApiKey { .. }

@@ -6,9 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 use watchfire_domain::id::{ApplicationId, KeyId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{ApiKey, AppKey, Conflict, Credentials, Range, StoreResult, StoredApiKey};
+use watchfire_store::{
+    ApiKey, AppKey, Conflict, Credentials, Range, StoreResult, StoredApiKey, TokenMark,
+};
 
-use super::page;
+use super::{page, token_void};
 use crate::fault::{FaultResult, Refusal};
 use crate::open::Sqlite;
 use crate::row::Columns;
@@ -33,6 +35,13 @@ impl Credentials for Sqlite {
         let org = org.clone();
         self.readers
             .run(move |connection| list(connection, &org, &range))
+            .await
+    }
+
+    async fn token_void_from(&self, token: &TokenMark) -> StoreResult<Option<Timestamp>> {
+        let token = token.clone();
+        self.readers
+            .run(move |connection| token_void::void_from(connection, &token))
             .await
     }
 }

@@ -6,7 +6,7 @@ use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, Application, ApplicationRef, Conflict, Range, StoredApplication};
 
-use super::{api_key, conflict_over, json_text, page};
+use super::{api_key, conflict_over, json_text, page, token_void};
 use crate::fault::{FaultResult, Refusal};
 use crate::row::Columns;
 use crate::writer::Tx;
@@ -66,6 +66,7 @@ fn changed_or_missing(tx: &Tx<'_>, key: AppKey) -> FaultResult<Conflict> {
 
 /// Marks it and its endpoints, and revokes its keys.
 pub(super) fn delete(tx: &Tx<'_>, key: AppKey, now: Timestamp) -> Result<(), Refusal> {
+    token_void::remove_all_of(tx, key)?;
     let sql = "UPDATE application SET deleted_at = ?2, revision = revision + 1 \
          WHERE key = ?1 AND deleted_at IS NULL";
     if tx.execute(sql, params![key.0, now.unix_micros()])? == 0 {

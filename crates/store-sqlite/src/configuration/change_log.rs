@@ -26,6 +26,7 @@ pub(super) fn note(tx: &Tx<'_>, change: &Change) -> FaultResult<()> {
         | Change::DeleteEndpoint { key, .. }
         | Change::SetHealth { key, .. } => endpoint_changed(tx, *key),
         Change::RevokeApiKey { id, .. } => write(tx, Changed::ApiKey(*id)),
+        Change::VoidTokens(_) => write(tx, Changed::Tokens),
         // Nobody remembers that something is not there.
         Change::CreateApplication { .. }
         | Change::CreateApiKey { .. }

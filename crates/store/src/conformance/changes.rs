@@ -21,7 +21,7 @@ async fn after(world: &World, number: ChangeNumber) -> Vec<Logged> {
     logged.expect("read them")
 }
 
-async fn changed_by(world: &World, change: Change) -> Vec<Changed> {
+pub(super) async fn changed_by(world: &World, change: Change) -> Vec<Changed> {
     let before = newest(world).await;
     world.store.apply(vec![change]).await.expect("apply it");
     let logged = after(world, before).await;

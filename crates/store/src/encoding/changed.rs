@@ -9,6 +9,7 @@ const APPLICATION: i64 = 0;
 const APPLICATION_DELETED: i64 = 1;
 const ENDPOINT: i64 = 2;
 const API_KEY: i64 = 3;
+const TOKENS: i64 = 4;
 
 /// The columns of [`Changed`]; the table says which of them go with which kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,7 @@ impl From<Changed> for ChangedCells {
                 api_key: Some(id),
                 ..of(API_KEY)
             },
+            Changed::Tokens => of(TOKENS),
         }
     }
 }
@@ -65,6 +67,7 @@ impl TryFrom<ChangedCells> for Changed {
                 .zip(endpoint)
                 .map(|(app, endpoint)| Self::Endpoint { app, endpoint }),
             API_KEY => api_key.map(Self::ApiKey),
+            TOKENS => Some(Self::Tokens),
             _ => None,
         };
         changed.ok_or(Inconsistent::Changed(kind))
@@ -85,6 +88,7 @@ mod tests {
             Changed::ApplicationDeleted(app),
             Changed::Endpoint { app, endpoint },
             Changed::ApiKey(KeyId::from_ksuid(Ksuid::from_bytes([9; 20]))),
+            Changed::Tokens,
         ] {
             assert_eq!(Changed::try_from(ChangedCells::from(changed)), Ok(changed));
         }
@@ -92,7 +96,13 @@ mod tests {
 
     #[test]
     fn a_kind_without_its_columns_is_named() {
-        for kind in [APPLICATION, APPLICATION_DELETED, ENDPOINT, API_KEY, 4] {
+        for kind in [
+            APPLICATION,
+            APPLICATION_DELETED,
+            ENDPOINT,
+            API_KEY,
+            TOKENS + 1,
+        ] {
             let cells = ChangedCells {
                 kind,
                 ..ChangedCells::default()
