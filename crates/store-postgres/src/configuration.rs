@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use watchfire_domain::id::{ApplicationId, EndpointId, EventType, KeyId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, ApplicationRef, ApplyError, Change, ChangeNumber, Configuration, Conflict, EndpointKey,
-    EndpointRef, EventTypeRecord, Logged, NewNotice, Range, Remembered, ShardSet, StoreResult,
-    StoredApplication, StoredEndpoint,
+    AppKey, ApplicationFilter, ApplicationRef, ApplyError, Change, ChangeNumber, Configuration,
+    Conflict, EndpointKey, EndpointRef, EventTypeRecord, Logged, NewNotice, Range, Remembered,
+    ShardSet, StoreResult, StoredApplication, StoredEndpoint,
 };
 
 use crate::audit;
@@ -56,10 +56,12 @@ impl Configuration for Postgres {
     async fn applications(
         &self,
         org: &OrganizationId,
+        filter: &ApplicationFilter,
         range: Range<ApplicationId>,
     ) -> StoreResult<Vec<StoredApplication>> {
-        let work =
-            in_transaction!(self.people, Mode::Read, tx => application::list(&tx, org, &range));
+        let work = in_transaction!(
+            self.people, Mode::Read, tx => application::list(&tx, org, filter, &range)
+        );
         Ok(work.await?)
     }
 

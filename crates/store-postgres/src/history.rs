@@ -34,6 +34,11 @@ impl History for Postgres {
         Ok(work.await?)
     }
 
+    async fn messages_at(&self, app: AppKey, seqs: Vec<Seq>) -> StoreResult<Vec<StoredMessage>> {
+        let work = in_transaction!(self.people, Mode::Read, tx => messages::at(&tx, app, &seqs));
+        Ok(work.await?)
+    }
+
     async fn messages(
         &self,
         app: AppKey,

@@ -15,9 +15,9 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
 use serde::Serialize;
 use watchfire_domain::id::{ApplicationId, EndpointId, EventType, OrganizationId, Uid};
 use watchfire_store::{
-    AppKey, ApplicationRef, ApplyError, Change, ChangeNumber, Configuration, Conflict, EndpointKey,
-    EndpointRef, EventTypeRecord, Logged, Range, ShardSet, StoreResult, StoredApplication,
-    StoredEndpoint,
+    AppKey, ApplicationFilter, ApplicationRef, ApplyError, Change, ChangeNumber, Configuration,
+    Conflict, EndpointKey, EndpointRef, EventTypeRecord, Logged, Range, ShardSet, StoreResult,
+    StoredApplication, StoredEndpoint,
 };
 
 use crate::audit;
@@ -65,11 +65,12 @@ impl Configuration for Sqlite {
     async fn applications(
         &self,
         org: &OrganizationId,
+        filter: &ApplicationFilter,
         range: Range<ApplicationId>,
     ) -> StoreResult<Vec<StoredApplication>> {
-        let org = org.clone();
+        let (org, filter) = (org.clone(), filter.clone());
         self.readers
-            .run(move |connection| application::list(connection, &org, &range))
+            .run(move |connection| application::list(connection, &org, &filter, &range))
             .await
     }
 

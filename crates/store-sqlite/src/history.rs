@@ -36,6 +36,12 @@ impl History for Sqlite {
             .await
     }
 
+    async fn messages_at(&self, app: AppKey, seqs: Vec<Seq>) -> StoreResult<Vec<StoredMessage>> {
+        self.readers
+            .run(move |connection| messages::at(connection, app, &seqs))
+            .await
+    }
+
     async fn messages(
         &self,
         app: AppKey,

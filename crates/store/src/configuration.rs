@@ -36,6 +36,7 @@ pub trait Configuration: Send + Sync {
     async fn applications(
         &self,
         org: &OrganizationId,
+        filter: &ApplicationFilter,
         range: Range<ApplicationId>,
     ) -> StoreResult<Vec<StoredApplication>>;
 
@@ -293,6 +294,25 @@ pub struct EventTypeSettings {
 pub enum ApplicationRef {
     Id(ApplicationId),
     Uid(Uid),
+}
+
+/// Which applications to list; all unless something is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplicationFilter {
+    /// Leave out those without an endpoint.
+    pub with_endpoints: bool,
+    /// Leave out those that have endpoints, all of them switched off, by their owner or by their
+    /// health.
+    pub with_enabled_endpoints: bool,
+    /// Leave out those that have endpoints, all of them with URLs that begin with one of these.
+    pub with_endpoints_elsewhere: Vec<String>,
+}
+
+impl ApplicationFilter {
+    /// Whether it leaves out what has endpoints, but none that counts.
+    pub fn asks_for_endpoints_that_count(&self) -> bool {
+        self.with_enabled_endpoints || !self.with_endpoints_elsewhere.is_empty()
+    }
 }
 
 /// Names an endpoint by our id or the caller's.

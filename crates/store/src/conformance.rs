@@ -160,6 +160,7 @@ macro_rules! conformance {
                 the_last_use_only_moves_forward
             }
             endpoints {
+                applications_are_listed_by_what_endpoints_they_have
                 an_endpoint_is_kept_as_it_was_given
                 an_application_and_its_endpoint_are_created_in_one_list
                 applications_do_not_see_each_others_endpoints
@@ -175,6 +176,7 @@ macro_rules! conformance {
                 messages_are_listed_both_ways
                 messages_are_filtered_within_full_pages
                 a_list_can_leave_the_payloads_out
+                messages_are_found_by_their_places
                 attempts_of_an_endpoint_are_listed_both_ways
                 attempts_are_filtered_by_how_they_ended
                 attempts_are_filtered_by_their_message

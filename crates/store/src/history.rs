@@ -20,6 +20,10 @@ pub trait History: Send + Sync {
         reference: &MessageRef,
     ) -> StoreResult<Option<StoredMessage>>;
 
+    /// Messages at these places, without their payloads and in any order. Those that are gone are
+    /// left out.
+    async fn messages_at(&self, app: AppKey, seqs: Vec<Seq>) -> StoreResult<Vec<StoredMessage>>;
+
     /// Messages of an application by id.
     async fn messages(
         &self,

@@ -56,9 +56,9 @@ pub use activity::{
 };
 pub use audit::{Audit, AuditEntry, AuditFilter};
 pub use configuration::{
-    Application, ApplicationRef, ApplicationSettings, ApplyError, Change, ChangeNumber, Changed,
-    Configuration, Conflict, Endpoint, EndpointRef, EventTypeRecord, EventTypeSettings, Logged,
-    Order, Range, StoredApplication, StoredEndpoint,
+    Application, ApplicationFilter, ApplicationRef, ApplicationSettings, ApplyError, Change,
+    ChangeNumber, Changed, Configuration, Conflict, Endpoint, EndpointRef, EventTypeRecord,
+    EventTypeSettings, Logged, Order, Range, StoredApplication, StoredEndpoint,
 };
 pub use credentials::{ApiKey, Credentials, StoredApiKey, TokenMark, TokenSet, TokenVoid};
 pub use error::{StoreError, StoreResult};

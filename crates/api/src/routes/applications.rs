@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use watchfire_engine::service::{self, Existing, Put, Repeatable, applications};
-use watchfire_store::{Application, ApplicationRef, Order};
+use watchfire_store::{Application, ApplicationFilter, ApplicationRef, Order};
 
 use crate::auth::{App, By, Org, OrgApp, OrgFor};
 use crate::error::{ApiError, ApiResult};
@@ -17,10 +17,40 @@ use crate::page::{ListResponse, OrderQuery, Page, PageQuery};
 use crate::state::ApiState;
 use crate::wire::application::{ApplicationIn, ApplicationOut, ApplicationPatchIn};
 
+/// Which applications to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FilterQuery {
+    /// Leave out those without an endpoint.
+    #[serde(default)]
+    exclude_apps_with_no_endpoints: bool,
+    /// Leave out those whose endpoints are all switched off.
+    #[serde(default)]
+    exclude_apps_with_disabled_endpoints: bool,
+    /// Leave out those whose endpoints are all inboxes of Svix Play.
+    #[serde(default)]
+    exclude_apps_with_svix_play_endpoints: bool,
+}
+
+/// Where inboxes of Svix Play are.
+const SVIX_PLAY: [&str; 2] = ["https://play.svix.com/", "https://api.play.svix.com/"];
+
+impl From<FilterQuery> for ApplicationFilter {
+    fn from(query: FilterQuery) -> Self {
+        let play = query.exclude_apps_with_svix_play_endpoints;
+        let elsewhere = SVIX_PLAY.iter().filter(|_| play);
+        Self {
+            with_endpoints: query.exclude_apps_with_no_endpoints,
+            with_enabled_endpoints: query.exclude_apps_with_disabled_endpoints,
+            with_endpoints_elsewhere: elsewhere.map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// Lists applications
 #[utoipa::path(
     get, path = "/api/v1/app", operation_id = "v1.application.list", tag = "Application",
-    params(PageQuery, OrderQuery),
+    params(PageQuery, OrderQuery, FilterQuery),
     responses((status = 200, body = ListResponse<ApplicationOut>), Errors),
 )]
 pub(super) async fn list(
@@ -28,9 +58,10 @@ pub(super) async fn list(
     Org(org): Org,
     Params(query): Params<PageQuery>,
     Params(order): Params<OrderQuery>,
+    Params(filter): Params<FilterQuery>,
 ) -> ApiResult<Response> {
     let page = Page::new(&query, order.or(Order::Ascending))?;
-    let found = applications::list(api.engine(), &org, page.range()).await?;
+    let found = applications::list(api.engine(), &org, &filter.into(), page.range()).await?;
     let answer = page.answer(
         found,
         |stored| stored.application.id.to_string(),

@@ -21,10 +21,9 @@ use crate::openapi::Errors;
 use crate::page::{EventTypes, ListResponse, Page, PageQuery, Timed, WindowQuery};
 use crate::state::ApiState;
 use crate::wire::attempt::{
-    EmptyResponse, EndpointMessageOut, MessageAttemptOut, MessageEndpointOut, MessageStatus,
+    EmptyResponse, EndpointMessageOut, MessageAttemptOut, MessageEndpointOut, MessageStatus, Shown,
     StatusCodeClass,
 };
-use crate::wire::message::Content;
 
 /// Which attempts to list.
 #[derive(Deserialize, IntoParams)]
@@ -43,13 +42,16 @@ pub(super) struct FilterQuery {
     /// Answer bodies and payloads.
     #[serde(default = "yes")]
     with_content: bool,
+    /// Answer what was canceled as such (4); as delivered (0) if false, for older clients.
+    #[serde(default = "yes")]
+    expanded_statuses: bool,
 }
 
 /// Which attempts to list, as the store takes it.
 pub(super) struct Wanted {
     filter: AttemptFilter,
     endpoint: Option<String>,
-    with_content: bool,
+    shown: Shown,
 }
 
 impl FromRequestParts<ApiState> for Wanted {
@@ -69,7 +71,10 @@ impl FromRequestParts<ApiState> for Wanted {
                 without_content: !query.with_content,
             },
             endpoint: query.endpoint_id,
-            with_content: query.with_content,
+            shown: Shown {
+                content: query.with_content,
+                cancelled: query.expanded_statuses,
+            },
         })
     }
 }
@@ -95,7 +100,7 @@ impl AttemptsQuery {
         let answer = self.page.answer(
             found,
             |view| view.stored.attempt.id.to_string(),
-            |view| MessageAttemptOut::new(view, self.wanted.with_content),
+            |view| MessageAttemptOut::new(view, self.wanted.shown),
         );
         json(StatusCode::OK, &answer)
     }
@@ -107,7 +112,7 @@ impl AttemptsQuery {
     operation_id = "v1.message-attempt.list-by-endpoint", tag = "Message Attempt",
     params(
         ("app_id" = String, Path), ("endpoint_id" = String, Path), PageQuery, WindowQuery,
-        FilterQuery, ("event_types" = Option<Vec<String>>, Query)
+        FilterQuery, MessageQuery, ("event_types" = Option<Vec<String>>, Query)
     ),
     responses((status = 200, body = ListResponse<MessageAttemptOut>), Errors),
 )]
@@ -115,19 +120,25 @@ pub(super) async fn of_endpoint(
     State(api): State<ApiState>,
     app: App,
     Path(path): Path<EndpointPath>,
+    Params(message): Params<MessageQuery>,
     query: AttemptsQuery,
 ) -> ApiResult<Response> {
     let (reference, range) = (path.reference()?, query.page.range());
-    let engine = api.engine();
-    let found = attempts::of_endpoint(
-        engine,
-        &app.snapshot,
-        &reference,
-        &query.wanted.filter,
-        range,
-    )
-    .await?;
+    let (engine, filter) = (api.engine(), &query.wanted.filter);
+    let mut found = attempts::of_endpoint(engine, &app.snapshot, &reference, filter, range).await?;
+    if message.with_msg {
+        found = attempts::with_messages(engine, &app.snapshot, found).await?;
+    }
     Ok(query.answer(found))
+}
+
+/// Whether attempts bring their messages along.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MessageQuery {
+    /// Answer the messages as well, without their payloads.
+    #[serde(default)]
+    with_msg: bool,
 }
 
 /// Lists the attempts to deliver a message, newest first
@@ -227,15 +238,10 @@ pub(super) async fn messages_to(
     let engine = api.engine();
     let found =
         attempts::messages_to(engine, &app.snapshot, &reference, &wanted.filter, range).await?;
-    let content = if wanted.with_content {
-        Content::Stored
-    } else {
-        Content::Omitted
-    };
     let answer = page.answer_all(
         &found,
         |attempted| attempted.stored.message.id.to_string(),
-        |attempted| EndpointMessageOut::new(attempted, content),
+        |attempted| EndpointMessageOut::new(attempted, wanted.shown),
     )?;
     Ok(json(StatusCode::OK, &answer))
 }
@@ -281,7 +287,8 @@ impl AttemptPath {
     get, path = "/api/v1/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
     operation_id = "v1.message-attempt.get", tag = "Message Attempt",
     params(
-        ("app_id" = String, Path), ("msg_id" = String, Path), ("attempt_id" = String, Path)
+        ("app_id" = String, Path), ("msg_id" = String, Path), ("attempt_id" = String, Path),
+        StatusesQuery
     ),
     responses((status = 200, body = MessageAttemptOut), Errors),
 )]
@@ -290,10 +297,24 @@ pub(super) async fn find(
     app: App,
     Path(message): Path<MessagePath>,
     Path(attempt): Path<AttemptPath>,
+    Params(statuses): Params<StatusesQuery>,
 ) -> ApiResult<Response> {
     let (message, id) = (message.reference()?, attempt.id()?);
     let found = attempts::find(api.engine(), &app.snapshot, &message, id).await?;
-    Ok(json(StatusCode::OK, &MessageAttemptOut::new(found, true)))
+    let shown = Shown {
+        content: true,
+        cancelled: statuses.expanded_statuses,
+    };
+    Ok(json(StatusCode::OK, &MessageAttemptOut::new(found, shown)))
+}
+
+/// Which statuses an attempt may have.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StatusesQuery {
+    /// Answer what was canceled as such (4); as delivered (0) if false, for older clients.
+    #[serde(default = "yes")]
+    expanded_statuses: bool,
 }
 
 /// Removes what a receiver answered

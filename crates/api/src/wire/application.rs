@@ -11,7 +11,7 @@ use watchfire_engine::service::Edit;
 use watchfire_engine::service::applications::{ApplicationInput, ApplicationPatch};
 use watchfire_store::Application;
 
-use super::field::{edit, either, required};
+use super::field::{change, edit, either, required};
 use crate::error::ApiResult;
 
 /// An application to create, or to replace another with.
@@ -66,8 +66,8 @@ impl ApplicationIn {
 #[derive(Default)]
 #[schema(as = ApplicationPatch)]
 pub(crate) struct ApplicationPatchIn {
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = String, required = false)]
     name: Edit<String>,
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]
@@ -78,8 +78,8 @@ pub(crate) struct ApplicationPatchIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(ignore)]
     rate_limit: Edit<u16>,
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = BTreeMap<String, String>, required = false)]
     metadata: Edit<BTreeMap<String, String>>,
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use ring::hmac;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use watchfire_domain::attempt::{AfterAttempt, Settlement, Timing, Trigger};
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
+use watchfire_domain::message::Message;
 use watchfire_domain::outcome::{Cause, Outcome, Phase, SkipReason, Verdict};
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::attempts::{AttemptView, Destination};
@@ -59,6 +61,25 @@ impl MessageStatus {
             DeliveryStatus::Sending => "sending",
             DeliveryStatus::Cancelled => "canceled",
         }
+    }
+}
+
+/// What is answered of attempts and deliveries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    /// Bodies of answers and payloads.
+    pub(crate) content: bool,
+    /// What was canceled as such. Older clients know no such status and are told that it was
+    /// delivered, as they expect.
+    pub(crate) cancelled: bool,
+}
+
+impl Shown {
+    fn status(self, status: DeliveryStatus) -> MessageStatus {
+        MessageStatus(match status {
+            DeliveryStatus::Cancelled if !self.cancelled => DeliveryStatus::Delivered,
+            status => status,
+        })
     }
 }
 
@@ -129,6 +150,10 @@ pub(crate) struct MessageAttemptOut {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     response_truncated: bool,
+    /// The message, without its payload, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MessageOut>)]
+    msg: Option<Box<RawValue>>,
 }
 
 /// What happened, in a form for programs.
@@ -235,12 +260,12 @@ impl From<Timing> for TimingOut {
 const EXPUNGED: &str = "EXPUNGED";
 
 impl MessageAttemptOut {
-    pub(crate) fn new(view: AttemptView, with_content: bool) -> Self {
+    pub(crate) fn new(view: AttemptView, shown: Shown) -> Self {
         let (stored, attempt) = (view.stored.message_id, view.stored.attempt);
         let outcome = attempt.outcome;
-        let status = status_of(&outcome, attempt.next);
+        let status = shown.status(status_of(&outcome, attempt.next));
         let (response, response_headers, response_truncated) = match attempt.response {
-            _ if !with_content => (String::new(), Vec::new(), false),
+            _ if !shown.content => (String::new(), Vec::new(), false),
             Some(answer) => {
                 let text = String::from_utf8_lossy(&answer.body).into_owned();
                 (text, answer.headers, answer.truncated)
@@ -271,21 +296,28 @@ impl MessageAttemptOut {
             },
             response_headers,
             response_truncated,
+            msg: view.message.map(|message| bare(&message)),
         }
     }
 }
 
-fn status_of(outcome: &Outcome, next: AfterAttempt) -> MessageStatus {
+/// A message without its payload.
+fn bare(message: &Message) -> Box<RawValue> {
+    let out = MessageOut::bare(message);
+    serde_json::value::to_raw_value(&out).expect("a message is plain data with text keys")
+}
+
+fn status_of(outcome: &Outcome, next: AfterAttempt) -> DeliveryStatus {
     let cancelled = AfterAttempt::Settled {
         settlement: Settlement::Cancelled,
     };
-    MessageStatus(if outcome.is_accepted() {
+    if outcome.is_accepted() {
         DeliveryStatus::Delivered
     } else if next == cancelled {
         DeliveryStatus::Cancelled
     } else {
         DeliveryStatus::Failed
-    })
+    }
 }
 
 /// A message and where its delivery to one endpoint stands.
@@ -304,8 +336,13 @@ pub(crate) struct EndpointMessageOut<'a> {
 }
 
 impl<'a> EndpointMessageOut<'a> {
-    pub(crate) fn new(attempted: &'a AttemptedMessage, content: Content<'a>) -> ApiResult<Self> {
-        let status = MessageStatus(attempted.status);
+    pub(crate) fn new(attempted: &'a AttemptedMessage, shown: Shown) -> ApiResult<Self> {
+        let status = shown.status(attempted.status);
+        let content = if shown.content {
+            Content::Stored
+        } else {
+            Content::Omitted
+        };
         Ok(Self {
             message: MessageOut::new(&attempted.stored.message, content)?,
             status,

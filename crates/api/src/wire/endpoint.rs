@@ -21,7 +21,7 @@ pub(crate) use self::secret::{
     EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatchIn, EndpointSecretOut,
     EndpointSecretRotateIn,
 };
-use super::field::{edit, either, required};
+use super::field::{change, edit, either, required};
 use crate::error::ApiResult;
 
 /// An endpoint to create, or to replace another with.
@@ -113,14 +113,14 @@ impl EndpointIn {
 #[serde(rename_all = "camelCase")]
 #[schema(as = EndpointPatch)]
 pub(crate) struct EndpointPatchIn {
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<String>, format = "uri")]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = String, required = false, format = "uri")]
     url: Edit<String>,
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = String, required = false)]
     description: Edit<String>,
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<bool>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = bool, required = false)]
     disabled: Edit<bool>,
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -140,12 +140,15 @@ pub(crate) struct EndpointPatchIn {
     #[serde(default, deserialize_with = "edit")]
     #[schema(ignore)]
     rate_limit: Edit<u16>,
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = BTreeMap<String, String>, required = false)]
     metadata: Edit<BTreeMap<String, String>>,
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<u32>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = u32, required = false)]
     version: Edit<u32>,
+    /// Takes the place of the signing secret at once; `secret/rotate` lets both sign for a while.
+    #[schema(value_type = Option<String>)]
+    secret: Option<SecretText>,
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]
     method: Edit<Method>,
@@ -175,6 +178,7 @@ impl From<EndpointPatchIn> for EndpointPatch {
             throttle_rate: either(patch.throttle_rate, patch.rate_limit).map(u32::from),
             metadata: patch.metadata,
             version: patch.version,
+            secret: patch.secret,
             extras: Extras {
                 method: patch.method,
                 auth: patch.auth.map(Into::into),

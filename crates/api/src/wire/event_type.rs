@@ -9,7 +9,7 @@ use watchfire_engine::service::Edit;
 use watchfire_engine::service::event_types::{EventTypeInput, EventTypePatch};
 use watchfire_store::EventTypeRecord;
 
-use super::field::{edit, either, required};
+use super::field::{change, edit, either, required};
 use crate::error::{ApiError, ApiResult};
 
 /// An event type to create.
@@ -97,14 +97,14 @@ impl EventTypeUpdate {
 #[serde(rename_all = "camelCase")]
 #[schema(as = EventTypePatch)]
 pub(crate) struct EventTypePatchIn {
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = String, required = false)]
     description: Edit<String>,
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<bool>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = bool, required = false)]
     archived: Edit<bool>,
-    #[serde(default, deserialize_with = "edit")]
-    #[schema(value_type = Option<bool>)]
+    #[serde(default, deserialize_with = "change")]
+    #[schema(value_type = bool, required = false)]
     deprecated: Edit<bool>,
     #[serde(default, deserialize_with = "edit")]
     #[schema(value_type = Option<String>)]

@@ -15,6 +15,16 @@ where
     Ok(value.map_or(Edit::Clear, Edit::Set))
 }
 
+/// Reads a field of a patch that always has a value: absent keeps (with `#[serde(default)]`), null
+/// is a fault.
+pub(crate) fn change<'de, D, T>(deserializer: D) -> Result<Edit<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Edit::Set)
+}
+
 /// A field that must be there. It is optional for the parser, so that its absence is reported with
 /// its name.
 pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> ApiResult<T> {

@@ -194,11 +194,21 @@ pub(crate) enum Content<'a> {
 
 impl<'a> MessageOut<'a> {
     pub(crate) fn new(message: &'a Message, content: Content<'a>) -> ApiResult<Self> {
+        Ok(Self::with(message, payload(message, content)?))
+    }
+
+    /// Without its payload.
+    pub(crate) fn bare(message: &'a Message) -> Self {
+        let nothing = serde_json::from_str("{}").expect("an empty object is JSON");
+        Self::with(message, nothing)
+    }
+
+    fn with(message: &'a Message, payload: &'a RawValue) -> Self {
         let recipients = message.details.recipients.as_ref();
-        Ok(Self {
+        Self {
             id: message.id,
             event_type: &message.event_type,
-            payload: payload(message, content)?,
+            payload,
             event_id: message.event_id.as_ref(),
             channels: &message.details.channels,
             tags: &message.details.tags,
@@ -207,7 +217,7 @@ impl<'a> MessageOut<'a> {
             record_key: message.record_key.as_deref(),
             deliver_at: message.details.deliver_at,
             schema_faults: &message.details.schema_faults,
-        })
+        }
     }
 }
 

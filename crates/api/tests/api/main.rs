@@ -18,6 +18,7 @@ mod keys;
 mod limits;
 mod messages;
 mod notices;
+mod options;
 mod paging;
 mod portal;
 mod records;

@@ -10,7 +10,7 @@ use watchfire_domain::scope::Scope;
 use watchfire_engine::service::Edit;
 use watchfire_engine::service::applications::{self, ApplicationInput, ApplicationPatch};
 use watchfire_engine::{Engine, Snapshot};
-use watchfire_store::{ApplicationRef, StoredApplication};
+use watchfire_store::{ApplicationFilter, ApplicationRef, StoredApplication};
 
 use crate::access::{InApp, Operator, View};
 use crate::failure::{Answer, Failure};
@@ -28,7 +28,13 @@ const PATH: &str = "/dashboard/apps";
 pub(crate) async fn list(operator: Operator, query: Fields) -> Answer {
     let Operator { view, org } = &operator;
     let paging = Paging::<ApplicationId>::of(&query);
-    let found = applications::list(view.engine(), org, paging.range()).await?;
+    let found = applications::list(
+        view.engine(),
+        org,
+        &ApplicationFilter::default(),
+        paging.range(),
+    )
+    .await?;
     let page = paging.cut(found, &query, |stored| stored.application.id);
     let mut rows = Vec::with_capacity(page.items.len());
     for stored in &page.items {

@@ -6,7 +6,9 @@ use maud::{Markup, html};
 use watchfire_domain::id::OrganizationId;
 use watchfire_engine::service::activity::{self, Chart, Owing};
 use watchfire_engine::service::{applications, notices};
-use watchfire_store::{ApplicationRef, InboxLine, Order, Owner, Range, Reading, Step};
+use watchfire_store::{
+    ApplicationFilter, ApplicationRef, InboxLine, Order, Owner, Range, Reading, Step,
+};
 
 use crate::access::{Operator, View};
 use crate::failure::{Answer, Failure};
@@ -53,7 +55,7 @@ const SPANS: [Span; 3] = [
 pub(crate) async fn page(operator: Operator, query: Fields) -> Answer {
     let Operator { view, org } = &operator;
     let first = Range::from_start(Order::Descending, 1);
-    if applications::list(view.engine(), org, first)
+    if applications::list(view.engine(), org, &ApplicationFilter::default(), first)
         .await?
         .is_empty()
     {

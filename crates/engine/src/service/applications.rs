@@ -7,7 +7,8 @@ use watchfire_domain::audit::Action;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_store::{
-    Application, ApplicationRef, ApplicationSettings, Change, Range, StoredApplication,
+    Application, ApplicationFilter, ApplicationRef, ApplicationSettings, Change, Range,
+    StoredApplication,
 };
 
 use super::audit::{self, Deed, Seen};
@@ -143,9 +144,10 @@ async fn event_types(
 pub async fn list(
     engine: &Engine,
     org: &OrganizationId,
+    filter: &ApplicationFilter,
     range: Range<ApplicationId>,
 ) -> Result<Vec<StoredApplication>> {
-    Ok(engine.store().applications(org, range).await?)
+    Ok(engine.store().applications(org, filter, range).await?)
 }
 
 pub async fn find(

@@ -1,7 +1,11 @@
 //! Attempts and deliveries: what became of messages.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use watchfire_domain::audit::Action;
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
+use watchfire_domain::message::Message;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AttemptFilter, AttemptedMessage, DeliveryView, EndpointCounts, EndpointKey, EndpointRef,
@@ -20,6 +24,8 @@ use crate::{Engine, Snapshot};
 pub struct AttemptView {
     pub stored: StoredAttempt,
     pub endpoint: EndpointId,
+    /// What the attempt was about, without its payload, if that was asked for.
+    pub message: Option<Arc<Message>>,
 }
 
 /// A delivery and the endpoint it goes to.
@@ -58,8 +64,29 @@ pub async fn of_endpoint(
         .map(|stored| AttemptView {
             stored,
             endpoint: id,
+            message: None,
         })
         .collect())
+}
+
+/// Adds the messages to attempts.
+pub async fn with_messages(
+    engine: &Engine,
+    app: &Snapshot,
+    mut attempts: Vec<AttemptView>,
+) -> Result<Vec<AttemptView>> {
+    let mut seqs: Vec<_> = attempts.iter().map(|view| view.stored.seq).collect();
+    seqs.sort_unstable();
+    seqs.dedup();
+    let messages = engine.store().messages_at(app.stored.key, seqs).await?;
+    let by_id: HashMap<_, _> = messages
+        .into_iter()
+        .map(|stored| (stored.message.id, stored.message))
+        .collect();
+    for view in &mut attempts {
+        view.message = by_id.get(&view.stored.message_id).cloned();
+    }
+    Ok(attempts)
 }
 
 /// The key of an endpoint, for a filter.
@@ -97,7 +124,11 @@ async fn with_endpoint_ids(
     let ids = engine.store().endpoint_ids(app.stored.key, keys).await?;
     let view = |stored: StoredAttempt| {
         let endpoint = *ids.get(&stored.endpoint)?;
-        Some(AttemptView { stored, endpoint })
+        Some(AttemptView {
+            stored,
+            endpoint,
+            message: None,
+        })
     };
     Ok(stored.into_iter().filter_map(view).collect())
 }

@@ -228,6 +228,10 @@ pub async fn patch(
         let noted = deed.noted(engine, before, audit::endpoint(&new));
         let mut changes = vec![update(engine, key, revision, &new), noted];
         changes.extend(told(engine, app, identity, NoticeKind::EndpointUpdated));
+        if patch.secret.is_some() {
+            let deed = Deed::within(app, Action::EndpointSecretRotated, &identity.id);
+            changes.push(deed.noted(engine, Seen::NOTHING, Seen::NOTHING));
+        }
         // A person who switches it on overrules what its failures said.
         if enables && new.stored.health.state() != State::Active {
             new.stored.health = new.stored.health.activate().next;

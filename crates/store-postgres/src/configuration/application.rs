@@ -3,7 +3,9 @@
 use tokio_postgres::Row;
 use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, Application, ApplicationRef, Conflict, Range, StoredApplication};
+use watchfire_store::{
+    AppKey, Application, ApplicationFilter, ApplicationRef, Conflict, Range, StoredApplication,
+};
 
 use super::{Page, api_key, conflict_over, json_text, token_void};
 use crate::fault::{FaultResult, Refusal};
@@ -125,16 +127,30 @@ pub(super) async fn lock(tx: &Tx, id: ApplicationId) -> FaultResult<Option<AppKe
 pub(super) async fn list(
     tx: &Tx,
     org: &OrganizationId,
+    filter: &ApplicationFilter,
     range: &Range<ApplicationId>,
 ) -> FaultResult<Vec<StoredApplication>> {
+    const ANY: &str =
+        "EXISTS (SELECT 1 FROM endpoint e WHERE e.app = application.key AND e.deleted_at IS NULL";
     let page = Page::of(range, |id| bytes_of(id.ksuid()));
     let sql = format!(
-        "SELECT {COLUMNS} FROM application WHERE org = $1 AND deleted_at IS NULL{}",
-        page.sql("id", 1)
+        "SELECT {COLUMNS} FROM application WHERE org = $1 AND deleted_at IS NULL \
+         AND (NOT $2 OR {ANY})) AND (NOT $3 OR NOT {ANY}) OR {ANY} \
+         AND (NOT $4 OR NOT (e.settings::json ->> 'disabled')::boolean \
+         AND e.health::json ->> 'state' <> 'disabled') \
+         AND NOT EXISTS (SELECT 1 FROM unnest($5) AS prefix \
+         WHERE starts_with(e.settings::json ->> 'url', prefix)))){}",
+        page.sql("id", 5)
     );
-    let rows = tx
-        .query(&sql, &page.parameters(params![org.as_str()]))
-        .await?;
+    let counting = filter.asks_for_endpoints_that_count();
+    let parameters = params![
+        org.as_str(),
+        filter.with_endpoints,
+        counting,
+        filter.with_enabled_endpoints,
+        filter.with_endpoints_elsewhere,
+    ];
+    let rows = tx.query(&sql, &page.parameters(parameters)).await?;
     rows.iter().map(read).collect()
 }
 

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 use watchfire_domain::id::MessageId;
 use watchfire_store::selection::About;
-use watchfire_store::{AppKey, MessageFilter, MessageRef, Range, StoredMessage};
+use watchfire_store::{AppKey, MessageFilter, MessageRef, Range, Seq, StoredMessage};
 
 use super::walk::Walk;
 use crate::configuration::Page;
@@ -33,6 +33,13 @@ pub(super) async fn find(
     let mut found = Vec::from_iter(row.as_ref().map(message::read).transpose()?);
     message::fill(tx, &mut found, Content::Kept).await?;
     Ok(found.pop())
+}
+
+pub(super) async fn at(tx: &Tx, app: AppKey, seqs: &[Seq]) -> FaultResult<Vec<StoredMessage>> {
+    let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+    let sql = format!("SELECT {COLUMNS} FROM message WHERE app = $1 AND seq = ANY ($2)");
+    let rows = tx.query(&sql, params![app.0, seqs]).await?;
+    rows.iter().map(message::read).collect()
 }
 
 pub(super) async fn list(

@@ -4,7 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
 use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, Application, ApplicationRef, Conflict, Range, StoredApplication};
+use watchfire_store::{
+    AppKey, Application, ApplicationFilter, ApplicationRef, Conflict, Range, StoredApplication,
+};
 
 use super::{api_key, conflict_over, json_text, page, token_void};
 use crate::fault::{FaultResult, Refusal};
@@ -123,14 +125,16 @@ pub(super) fn key_of(tx: &Tx<'_>, id: ApplicationId) -> FaultResult<Option<AppKe
 pub(super) fn list(
     connection: &Connection,
     org: &OrganizationId,
+    filter: &ApplicationFilter,
     range: &Range<ApplicationId>,
 ) -> FaultResult<Vec<StoredApplication>> {
-    let values = vec![Value::Text(org.as_str().to_owned())];
+    let mut values = vec![Value::Text(org.as_str().to_owned())];
+    let wanted = wanted(filter, &mut values);
     let page = page("id", range, values, |id| {
         Value::Blob(id.ksuid().as_bytes().to_vec())
     });
     let sql = format!(
-        "SELECT {COLUMNS} FROM application WHERE org = ?1 AND deleted_at IS NULL{}",
+        "SELECT {COLUMNS} FROM application WHERE org = ?1 AND deleted_at IS NULL{wanted}{}",
         page.sql()
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -140,6 +144,36 @@ pub(super) fn list(
         applications.push(read(row)?);
     }
     Ok(applications)
+}
+
+/// The conditions of a filter, each beginning with ` AND`. Their parameters follow those in
+/// `values`.
+fn wanted(filter: &ApplicationFilter, values: &mut Vec<Value>) -> String {
+    const ANY: &str =
+        "EXISTS (SELECT 1 FROM endpoint e WHERE e.app = application.key AND e.deleted_at IS NULL";
+    let any = if filter.with_endpoints {
+        format!(" AND {ANY})")
+    } else {
+        String::new()
+    };
+    if !filter.asks_for_endpoints_that_count() {
+        return any;
+    }
+    let enabled = if filter.with_enabled_endpoints {
+        " AND NOT e.settings ->> '$.disabled' AND e.health ->> '$.state' <> 'disabled'"
+    } else {
+        ""
+    };
+    let mut elsewhere = Vec::new();
+    for prefix in &filter.with_endpoints_elsewhere {
+        values.push(Value::Text(prefix.clone()));
+        let place = values.len();
+        elsewhere.push(format!(
+            " AND substr(e.settings ->> '$.url', 1, length(?{place})) <> ?{place}"
+        ));
+    }
+    let elsewhere = elsewhere.concat();
+    format!("{any} AND (NOT {ANY}) OR {ANY}{enabled}{elsewhere}))")
 }
 
 pub(super) fn contracts_in_use(

@@ -6,7 +6,7 @@ use watchfire_domain::id::MessageId;
 use watchfire_domain::limit;
 use watchfire_domain::message::Details;
 use watchfire_store::selection::About;
-use watchfire_store::{AppKey, MessageFilter, MessageRef, Range, StoredMessage};
+use watchfire_store::{AppKey, MessageFilter, MessageRef, Range, Seq, StoredMessage};
 
 use crate::configuration::page;
 use crate::fault::FaultResult;
@@ -59,6 +59,17 @@ pub(super) fn by_id(
     let columns = content.message_columns();
     let sql = format!("SELECT {columns} FROM message m WHERE m.app = ?1 AND m.id = ?2");
     message::first(connection, &sql, params![app.0, id.ksuid().as_bytes()])
+}
+
+pub(super) fn at(
+    connection: &Connection,
+    app: AppKey,
+    seqs: &[Seq],
+) -> FaultResult<Vec<StoredMessage>> {
+    let sql =
+        format!("SELECT {COLUMNS_WITHOUT_PAYLOAD} FROM message m WHERE m.seq = ?2 AND m.app = ?1");
+    let of = |seq: &Seq| message::first(connection, &sql, params![app.0, seq.0]).transpose();
+    seqs.iter().filter_map(of).collect()
 }
 
 pub(super) fn list(

@@ -6,9 +6,9 @@ use watchfire_domain::id::{ApplicationId, EndpointId, EventType, Ksuid, Organiza
 
 use super::world::{World, at, name};
 use crate::{
-    AppKey, Application, ApplicationRef, ApplyError, Change, Conflict, EndpointRef,
-    EventTypeRecord, EventTypeSettings, Order, Range, Remembered, Store, StoredApplication,
-    StoredEndpoint,
+    AppKey, Application, ApplicationFilter, ApplicationRef, ApplyError, Change, Conflict,
+    EndpointRef, EventTypeRecord, EventTypeSettings, Order, Range, Remembered, Store,
+    StoredApplication, StoredEndpoint,
 };
 
 pub(super) async fn conflict(world: &World, changes: Vec<Change>) -> Conflict {
@@ -90,7 +90,11 @@ pub async fn organizations_do_not_see_each_other(store: Arc<dyn Store>) {
     }
     let listed = world
         .store
-        .applications(&other, Range::from_start(Order::Ascending, 9))
+        .applications(
+            &other,
+            &ApplicationFilter::default(),
+            Range::from_start(Order::Ascending, 9),
+        )
         .await;
     assert_eq!(listed.expect("read them"), []);
     let same_uid = Change::CreateApplication {
@@ -204,7 +208,8 @@ pub async fn applications_are_listed_both_ways(store: Arc<dyn Store>) {
     }
     ids.sort();
     let list = async |range| {
-        let listed = world.store.applications(&world.org, range).await;
+        let all = ApplicationFilter::default();
+        let listed = world.store.applications(&world.org, &all, range).await;
         let listed = listed.expect("read them").into_iter();
         listed
             .map(|stored| stored.application.id)

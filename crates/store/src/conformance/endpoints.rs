@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watchfire_domain::endpoint::Method;
+use watchfire_domain::endpoint::{Method, Settings};
 use watchfire_domain::health::{DisableCause, Health};
 use watchfire_domain::limit;
 
 use super::configuration::{application, check_pages, conflict, create, endpoint};
 use super::world::{World, at, name};
-use crate::{Change, Conflict, Endpoint, EndpointKey, EndpointRef, Order, Range, ShardSet, Store};
+use crate::{
+    ApplicationFilter, Change, Conflict, Endpoint, EndpointKey, EndpointRef, Order, Range,
+    ShardSet, Store,
+};
 
 pub async fn an_endpoint_is_kept_as_it_was_given(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 0).await;
@@ -268,4 +271,77 @@ pub async fn an_application_has_a_limited_number_of_endpoints(store: Arc<dyn Sto
         .apply(vec![delete, create()])
         .await
         .expect("there is room again");
+}
+
+pub async fn applications_are_listed_by_what_endpoints_they_have(store: Arc<dyn Store>) {
+    let mixed = World::with_endpoints(store, 1).await;
+    let empty = mixed.another_application(0).await;
+    let off = mixed.another_application(0).await;
+    let failing = mixed.another_application(1).await;
+    let elsewhere = mixed.another_application(0).await;
+    let gone = mixed.another_application(1).await;
+    let changes = vec![
+        with(&mixed, |settings| settings.disabled = true),
+        with(&off, |settings| settings.disabled = true),
+        with(&elsewhere, |settings| {
+            settings.url = String::from("https://play.example/x");
+        }),
+        Change::SetHealth {
+            key: failing.endpoints[0],
+            health: Health::Disabled {
+                since: at(1),
+                cause: DisableCause::Gone,
+                trouble: None,
+                note: None,
+            },
+            revision: None,
+        },
+        Change::DeleteEndpoint {
+            key: gone.endpoints[0],
+            now: at(1),
+        },
+    ];
+    mixed.store.apply(changes).await.expect("apply");
+    let check = async |filter: ApplicationFilter, left_out: &[&World]| {
+        let all = Range::from_start(Order::Ascending, 99);
+        let listed = mixed.store.applications(&mixed.org, &filter, all).await;
+        let listed = listed.expect("read them");
+        for world in [&mixed, &empty, &off, &failing, &elsewhere, &gone] {
+            let found = listed.iter().any(|stored| stored.key == world.app);
+            let expect = !left_out.iter().any(|left_out| left_out.app == world.app);
+            assert_eq!(found, expect, "{:?} by {filter:?}", world.app);
+        }
+    };
+    check(ApplicationFilter::default(), &[]).await;
+    let with_endpoints = ApplicationFilter {
+        with_endpoints: true,
+        ..ApplicationFilter::default()
+    };
+    check(with_endpoints, &[&empty, &gone]).await;
+    let enabled = ApplicationFilter {
+        with_enabled_endpoints: true,
+        ..ApplicationFilter::default()
+    };
+    check(enabled, &[&off, &failing]).await;
+    let not_at_play = ApplicationFilter {
+        with_endpoints_elsewhere: vec!["https://play.example/".to_owned()],
+        ..ApplicationFilter::default()
+    };
+    check(not_at_play.clone(), &[&elsewhere]).await;
+    let everything = ApplicationFilter {
+        with_endpoints: true,
+        with_enabled_endpoints: true,
+        ..not_at_play
+    };
+    check(everything, &[&empty, &gone, &off, &failing, &elsewhere]).await;
+}
+
+/// One more endpoint of the world's application, changed.
+fn with(world: &World, change: impl FnOnce(&mut Settings)) -> Change {
+    let mut endpoint = world.endpoint(None);
+    change(&mut endpoint.settings);
+    Change::CreateEndpoint {
+        application: world.app_id,
+        endpoint,
+    }
 }

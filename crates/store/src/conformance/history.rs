@@ -152,6 +152,22 @@ pub async fn a_list_can_leave_the_payloads_out(store: Arc<dyn Store>) {
     assert_eq!(listed[0].message.payload, None);
 }
 
+pub async fn messages_are_found_by_their_places(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let stranger = world.another_application(1).await;
+    let own = messages(&world, 3).await;
+    let other = messages(&stranger, 1).await;
+    let places = vec![own[2].1, own[0].1, other[0].1, Seq(i64::MAX)];
+    let found = world.store.messages_at(world.app, places).await;
+    let found = found.expect("read them");
+    assert!(found.iter().all(|stored| stored.message.payload.is_none()));
+    let mut found: Vec<_> = found.iter().map(|stored| stored.message.id).collect();
+    found.sort();
+    let mut expect = vec![own[0].0, own[2].0];
+    expect.sort();
+    assert_eq!(found, expect);
+}
+
 fn attempt_at(world: &World, second: u64, outcome: Outcome) -> Attempt {
     Attempt {
         id: AttemptId::new(at(second), &*world.chance),

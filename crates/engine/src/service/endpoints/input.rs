@@ -7,7 +7,7 @@ use watchfire_contracts::render::{EndpointFault, RenderError};
 use watchfire_domain::endpoint::{Auth, Method};
 use watchfire_domain::id::{EndpointId, EventType};
 use watchfire_domain::limit;
-use watchfire_domain::secret::SecretText;
+use watchfire_domain::secret::{SecretText, SigningKey};
 
 use super::super::check::{Faults, deduplicated};
 use super::super::{Edit, Result, headers};
@@ -45,6 +45,8 @@ pub struct EndpointPatch {
     pub throttle_rate: Edit<u32>,
     pub metadata: Edit<BTreeMap<String, String>>,
     pub version: Edit<u32>,
+    /// Signs from now on, alone; a rotation lets the old one sign for a while.
+    pub secret: Option<SecretText>,
     pub extras: Extras,
 }
 
@@ -74,6 +76,7 @@ impl EndpointInput {
             throttle_rate: Edit::replace(self.throttle_rate),
             metadata: Edit::Set(self.metadata),
             version: self.version.map_or(Edit::Keep, Edit::Set),
+            secret: None,
             extras: self.extras,
         }
     }
@@ -116,6 +119,12 @@ impl EndpointPatch {
         self.metadata.apply_or_default(&mut settings.metadata);
         if let Edit::Set(version) = self.version {
             settings.version = version;
+        }
+        if let Some(secret) = self.secret
+            && let Some(key) = faults.keep("secret", SigningKey::parse(secret.expose()))
+        {
+            old.secrets.key = key;
+            old.secrets.old_keys.clear();
         }
         self.extras.method.apply(&mut settings.method);
         self.extras.timeout_ms.apply(&mut settings.timeout_ms);
