@@ -46,6 +46,8 @@ pub const TABLES: &[Table] = &[
     table!(api_key: id Bytes;
         org Text, app Integer, name FreeText, scopes Text, created_at Integer,
         expires_at Integer, hash Bytes, last_used_at Integer),
+    table!(token_void: org Text, name Text, issued_until Integer, void_from Integer;
+        forget_at Integer),
     table!(message: seq Place;
         app Integer, id Bytes, node Integer, accepted_at Integer, event_type Text,
         event_id Text, record_key FreeText, urgency Code, expire_payload_at Integer,
