@@ -44,6 +44,7 @@ docs: ## Regenerate the reference pages that come from the code
 	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire-tests --test house generated
 	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire-api --test api fresh
 	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire fresh
+	WATCHFIRE_UPDATE_DOCS=1 cargo test --locked -p watchfire-dashboard fresh
 
 demo: ## Run a server with a receiver and sample events, and open a tour of it
 	cargo run --release --locked -p watchfire -- demo

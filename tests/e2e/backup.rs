@@ -1,10 +1,9 @@
 //! Backups of a server that runs, and what comes of them.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::json;
-use watchfire_testkit::{Postgres, Receiver, Reply, Script};
+use watchfire_testkit::{Receiver, Reply, Script};
 
 use crate::harness::{Application, Ended, Setup, eventually, watchfire};
 
@@ -126,60 +125,4 @@ async fn what_is_there_is_not_overwritten_and_what_is_damaged_is_not_restored() 
         "{unlabelled}"
     );
     assert!(!other.exists());
-}
-
-#[tokio::test]
-async fn a_dump_of_a_busy_database_has_all_that_was_accepted_before_it() {
-    const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-    let receiver = Receiver::start(Script::always(Reply::status(204))).await;
-    let database = tokio::task::spawn_blocking(Postgres::shared).await;
-    let database = Arc::new(database.expect("a server"));
-    let (url, restored) = (database.fresh_database(), database.fresh_database());
-    let on = |url: &str| {
-        let setup = Setup::new().env("WATCHFIRE_DATABASE_URL", url);
-        setup.env("WATCHFIRE_MASTER_KEY", KEY)
-    };
-    let server = on(&url).start().await;
-    let application = Application::create(server.api()).await;
-    let endpoint = application.endpoint(&receiver.url("/hook")).await;
-    let secret = application.path(&format!("/endpoint/{endpoint}/secret"));
-    let key = server.api().get(&secret).await.expect(200)["key"].clone();
-    let mut accepted = Vec::new();
-    for n in 0..BEFORE {
-        accepted.push(application.send(&json!({ "n": n })).await);
-    }
-    let producing = {
-        let application = application.clone();
-        tokio::spawn(async move {
-            for n in 0..BEFORE {
-                application.send(&json!({ "later": n })).await;
-            }
-        })
-    };
-    let name = |url: &str| url.rsplit('/').next().expect("a name").to_owned();
-    let (from, into) = (name(&url), name(&restored));
-    let tools = Arc::clone(&database);
-    let dumping = tokio::task::spawn_blocking(move || tools.dump_and_restore(&from, &into));
-    dumping.await.expect("it is restored");
-    producing.await.expect("the server went on");
-    assert_eq!(server.stop().await.code(), Some(0));
-
-    let server = on(&restored).start().await;
-    let application = application.at(server.api());
-    let path = application.path("/msg?with_content=false");
-    let there = server.api().all(&path).await;
-    let ids: Vec<_> = there.iter().filter_map(|one| one["id"].as_str()).collect();
-    for id in &accepted {
-        assert!(ids.contains(&id.as_str()), "{id} is not in the dump");
-    }
-    let restored_key = server.api().get(&secret).await.expect(200)["key"].clone();
-    assert_eq!(restored_key, key, "what the key sealed can be read");
-    let sent = application.send(&json!({ "after": true })).await;
-    eventually("it delivers", async || {
-        let attempts = application.attempts_of(&sent).await;
-        attempts.iter().any(|one| one["status"] == 0).then_some(())
-    })
-    .await;
-    assert_eq!(server.stop().await.code(), Some(0));
-    drop(database);
 }

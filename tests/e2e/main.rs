@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod migrate;
 mod own_faults;
+mod page_routes;
 mod pages;
 mod postgres;
 mod postgres_tls;

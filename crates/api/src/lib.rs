@@ -37,5 +37,6 @@ pub use error::errors_reference;
 pub use openapi::document;
 pub use routes::{router, scopes_reference};
 pub use state::{ApiConfig, ApiState};
-pub use throttle::{ClientAddress, RateLimits};
+pub use throttle::RateLimits;
+pub use watchfire_engine::identity::ClientAddress;
 pub use watchfire_engine::identity::{DEFAULT_ORGANIZATION, Tokens};

@@ -1,13 +1,7 @@
 //! How often somebody may ask: each credential, each organization, and each address whose
 //! credentials are refused.
 //!
-//! # Idea
-//!
-//! For each name there is one instant: when it will have used up what it was given, if it asked no
-//! more. Who asks moves the instant on by one interval, and is refused while it is further ahead
-//! than a burst. So a name costs one number, and nothing has to run to refill anything.
-//!
-//! Names are kept in two generations of a bounded size. A name that is forgotten may ask anew.
+//! Each is counted by a [`Meter`].
 //!
 //! # Refused credentials
 //!
@@ -15,22 +9,18 @@
 //! looking any up. A credential that was good a short while ago is: behind one proxy, a stranger's
 //! guesses do not lock out everybody else.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use watchfire_domain::id::OrganizationId;
-use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
+use watchfire_engine::identity::ClientAddress;
+use watchfire_engine::identity::meter::{Known, Meter};
 
 use crate::error::{ApiError, ApiResult};
-
-/// Where a request comes from, as the listener knows it: the peer, or whom a trusted proxy names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientAddress(pub IpAddr);
 
 /// How often somebody may ask; `None` is as often as they like.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +48,7 @@ pub(crate) struct Throttle {
 
 struct Refusals {
     meter: Meter<IpAddr>,
-    good: Generations<HashSet<u64>>,
+    good: Known<u64>,
 }
 
 impl Throttle {
@@ -68,7 +58,7 @@ impl Throttle {
             let interval = Duration::from_mins(1) / rate.get();
             Mutex::new(Refusals {
                 meter: Meter::new(interval, REFUSALS_BURST),
-                good: Generations::default(),
+                good: Known::default(),
             })
         };
         Self {
@@ -94,8 +84,8 @@ impl Throttle {
             return Ok(());
         };
         let refusals = refusals.lock();
-        match refusals.meter.wait(&network(from.0), now) {
-            Some(wait) if !refusals.good.knows(self.names.hash_one(credential)) => {
+        match refusals.meter.wait(&from.network(), now) {
+            Some(wait) if !refusals.good.knows(&self.names.hash_one(credential)) => {
                 Err(ApiError::Limited(wait))
             }
             Some(_) | None => Ok(()),
@@ -105,7 +95,7 @@ impl Throttle {
     /// A credential was refused.
     pub(crate) fn refused(&self, from: Option<ClientAddress>, now: Timestamp) {
         if let (Some(refusals), Some(from)) = (&self.refusals, from) {
-            refusals.lock().meter.take(network(from.0), now);
+            refusals.lock().meter.take(from.network(), now);
         }
     }
 
@@ -125,96 +115,6 @@ impl Throttle {
         let by_organization = self.organizations.as_ref();
         let waits = waits.or_else(|| by_organization.and_then(|m| m.lock().ask(org.clone(), now)));
         waits.map_or(Ok(()), |wait| Err(ApiError::Limited(wait)))
-    }
-}
-
-/// Who commands an address of version 6 commands all of its network.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) => IpAddr::V4(four),
-            None => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
-        },
-    }
-}
-
-/// One instant a name: when it will have used up what it was given.
-struct Meter<K> {
-    interval: Duration,
-    burst: Duration,
-    used_up_at: Generations<HashMap<K, Timestamp>>,
-}
-
-impl<K: Clone + Eq + Hash> Meter<K> {
-    fn new(interval: Duration, burst: Duration) -> Self {
-        Self {
-            interval,
-            // One request always fits.
-            burst: burst.max(interval),
-            used_up_at: Generations::default(),
-        }
-    }
-
-    /// How long a name must wait; `None` if it need not.
-    fn wait(&self, name: &K, now: Timestamp) -> Option<Duration> {
-        let used_up_at = *self.used_up_at.get(name)?;
-        let ahead = used_up_at.since(now) + self.interval;
-        ahead.checked_sub(self.burst).filter(|wait| !wait.is_zero())
-    }
-
-    /// Counts one, whatever that leads to.
-    fn take(&mut self, name: K, now: Timestamp) {
-        let used_up_at = self.used_up_at.get(&name).copied();
-        let used_up_at = used_up_at.map_or(now, |at| at.max(now)) + self.interval;
-        self.used_up_at.insert(name, used_up_at);
-    }
-
-    /// Counts one unless it must wait.
-    fn ask(&mut self, name: K, now: Timestamp) -> Option<Duration> {
-        let wait = self.wait(&name, now);
-        if wait.is_none() {
-            self.take(name, now);
-        }
-        wait
-    }
-}
-
-/// What was seen lately, in two generations: when the young one is full, the old one is forgotten.
-#[derive(Default)]
-struct Generations<T> {
-    young: T,
-    old: T,
-}
-
-const GENERATION: usize = limit::THROTTLED_NAMES_MAX / 2;
-
-impl<K: Eq + Hash> Generations<HashMap<K, Timestamp>> {
-    fn get(&self, name: &K) -> Option<&Timestamp> {
-        self.young.get(name).or_else(|| self.old.get(name))
-    }
-
-    fn insert(&mut self, name: K, at: Timestamp) {
-        if self.young.len() >= GENERATION && !self.young.contains_key(&name) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(name, at);
-    }
-}
-
-impl Generations<HashSet<u64>> {
-    fn knows(&self, name: u64) -> bool {
-        self.young.contains(&name) || self.old.contains(&name)
-    }
-
-    fn learn(&mut self, name: u64) {
-        if self.young.contains(&name) {
-            return;
-        }
-        if self.young.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(name);
     }
 }
 
@@ -299,16 +199,6 @@ mod tests {
         );
         throttle.refused(Some(from("::ffff:192.0.2.1")), NOW);
         assert!(wait(throttle.may_try(Some(from("192.0.2.1")), "bad", NOW)).is_some());
-    }
-
-    #[test]
-    fn memory_does_not_grow_with_the_names() {
-        let mut meter = Meter::new(Duration::from_secs(1), BURST);
-        for name in 0..limit::THROTTLED_NAMES_MAX * 3 {
-            meter.take(name, NOW);
-            let kept = meter.used_up_at.young.len() + meter.used_up_at.old.len();
-            assert!(kept <= limit::THROTTLED_NAMES_MAX);
-        }
     }
 
     #[test]

@@ -52,7 +52,7 @@
     setTimeout(() => { button.classList.remove("did"); button.setAttribute("aria-label", label); }, 1500);
   });
 
-  // Rows: the whole of one opens it; j and k or the arrows move, Enter opens, / searches.
+  // Rows: the whole of one opens it; j and k or the arrows move, x ticks, Enter opens, / searches.
   document.addEventListener("click", (event) => {
     const row = event.target.closest("tr[data-href]");
     if (!row || event.target.closest("a, button, input, label, select")) return;
@@ -76,6 +76,7 @@
     const arrows = event.target.closest("table[data-rows]");
     if (event.key === "j" || (arrows && event.key === "ArrowDown")) move(1);
     else if (event.key === "k" || (arrows && event.key === "ArrowUp")) move(-1);
+    else if (event.key === "x") document.querySelector("tr[data-here] .pick input")?.click();
     else if (event.key === "/") document.querySelector("[data-search]")?.focus();
     else return;
     event.preventDefault();

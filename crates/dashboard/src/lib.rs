@@ -35,8 +35,9 @@ mod screens;
 mod session;
 mod shield;
 mod state;
+mod throttle;
 mod ui;
 
-pub use routes::router;
+pub use routes::{router, routes_list};
 pub use state::{DashboardConfig, DashboardState, PortalLook, SettingLine, frame_ancestor};
 pub use ui::theme::{Accent, InvalidAccent, InvalidMode, Mode};

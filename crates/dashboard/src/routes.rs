@@ -11,19 +11,56 @@ use watchfire_domain::scope::Scope;
 use crate::access::Needs;
 use crate::failure::Failure;
 use crate::screens::{
-    applications, audit, components, deliveries, delivery, endpoints, events, keys, message,
-    notices, overview, portal, record, replay, sign_in, start, system,
+    activity, applications, audit, components, deliveries, delivery, endpoints, events, keys,
+    message, notices, overview, portal, record, replay, sign_in, start, system,
 };
 use crate::state::DashboardState;
 use crate::{assets, live, session, shield};
 
 /// Routes being collected. What a route needs is said where it is added, so one without is not
 /// possible.
-pub(crate) struct Routes(Router<DashboardState>);
+pub(crate) struct Routes {
+    router: Router<DashboardState>,
+    /// What was added, for the list that tests go through.
+    table: Vec<Line>,
+}
+
+/// A route of the list: how it is asked, where, and what for.
+#[derive(Clone, Debug)]
+struct Line {
+    method: &'static str,
+    path: String,
+    needs: &'static str,
+}
 
 impl Routes {
     fn new() -> Self {
-        Self(Router::new())
+        Self {
+            router: Router::new(),
+            table: Vec::new(),
+        }
+    }
+
+    /// A form of whoever is signed in, whatever they may do.
+    #[must_use]
+    fn own_form<H, T>(mut self, path: &str, handler: H) -> Self
+    where
+        H: Handler<T, DashboardState>,
+        T: 'static,
+    {
+        self.list("POST", path, "a session");
+        Self {
+            router: self.router.route(path, post(handler)),
+            ..self
+        }
+    }
+
+    fn list(&mut self, method: &'static str, path: &str, needs: &'static str) {
+        self.table.push(Line {
+            method,
+            path: path.to_owned(),
+            needs,
+        });
     }
 
     /// A page.
@@ -33,7 +70,7 @@ impl Routes {
         H: Handler<T, DashboardState>,
         T: 'static,
     {
-        self.at(MethodFilter::GET, path, scope, handler)
+        self.at(("GET", MethodFilter::GET), path, scope, handler)
     }
 
     /// What a form does.
@@ -43,7 +80,7 @@ impl Routes {
         H: Handler<T, DashboardState>,
         T: 'static,
     {
-        self.at(MethodFilter::POST, path, scope, handler)
+        self.at(("POST", MethodFilter::POST), path, scope, handler)
     }
 
     /// More of them.
@@ -52,30 +89,48 @@ impl Routes {
         more(self)
     }
 
-    fn at<H, T>(self, method: MethodFilter, path: &str, scope: Scope, handler: H) -> Self
+    fn at<H, T>(
+        mut self,
+        (name, method): (&'static str, MethodFilter),
+        path: &str,
+        scope: Scope,
+        handler: H,
+    ) -> Self
     where
         H: Handler<T, DashboardState>,
         T: 'static,
     {
+        self.list(name, path, scope.name());
         let route = on(method, handler).layer(Extension(Needs(scope)));
-        Self(self.0.route(path, route))
+        Self {
+            router: self.router.route(path, route),
+            ..self
+        }
+    }
+
+    /// The list of what was added, behind a prefix.
+    fn listed(&self, prefix: &str) -> Vec<String> {
+        let line = |line: &Line| {
+            let path = format!("{prefix}{}", line.path);
+            let path = path.trim_end_matches('/');
+            format!("{} {path} {}", line.method, line.needs)
+        };
+        self.table.iter().map(line).collect()
     }
 }
 
 /// All pages: the dashboard, the portal, and the files they refer to.
 pub fn router(state: &DashboardState) -> Router {
     let dashboard = operator(Routes::new())
-        .0
-        .nest("/apps/{app_id}", in_app(Routes::new()).0)
-        .route("/theme", post(sign_in::theme))
-        .route("/sign-out", post(sign_in::sign_out))
+        .router
+        .nest("/apps/{app_id}", in_app(Routes::new()).router)
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .fallback(nothing_here);
     let portal = Router::new()
         .route("/", get(portal::page))
         .route("/session", post(portal::enter))
         .route("/accent/{name}", get(portal::accent))
-        .nest("/{app_id}", own_app(in_app(Routes::new())).0)
+        .nest("/{app_id}", own_app(in_app(Routes::new())).router)
         .fallback(nothing_here);
     let pages = Router::new()
         .route("/", get(|| async { Redirect::to("/dashboard") }))
@@ -92,11 +147,23 @@ pub fn router(state: &DashboardState) -> Router {
     pages.with_state(state.clone())
 }
 
+/// All routes that need a session, a line each: method, path, and what it needs. A copy stands in
+/// `routes.txt`, which tests of the whole server go through.
+pub fn routes_list() -> String {
+    let dashboard = operator(Routes::new()).listed("/dashboard");
+    let in_dashboard = in_app(Routes::new()).listed("/dashboard/apps/{app_id}");
+    let in_portal = own_app(in_app(Routes::new())).listed("/portal/{app_id}");
+    let mut lines = [dashboard, in_dashboard, in_portal].concat();
+    lines.sort();
+    lines.join("\n") + "\n"
+}
+
 /// What is about a whole organization: behind `/dashboard`.
 fn operator(routes: Routes) -> Routes {
     routes
         .page("/", Scope::EndpointsRead, overview::page)
         .page("/live", Scope::EndpointsRead, live::all)
+        .page("/activity", Scope::EndpointsRead, activity::page)
         .page("/start", Scope::Admin, start::page)
         .form("/start/app", Scope::Admin, start::create_application)
         .form("/start/endpoint", Scope::Admin, start::create_endpoint)
@@ -117,6 +184,8 @@ fn operator(routes: Routes) -> Routes {
         .page("/apps", Scope::EndpointsRead, applications::list)
         .page("/apps/new", Scope::Admin, applications::new)
         .form("/apps/new", Scope::Admin, applications::create)
+        .own_form("/theme", sign_in::theme)
+        .own_form("/sign-out", sign_in::sign_out)
 }
 
 /// What is about one application: behind `/dashboard/apps/{app_id}` and `/portal/{app_id}`.
@@ -160,6 +229,11 @@ fn history(routes: Routes) -> Routes {
             Scope::Replay,
             delivery::resend,
         )
+        .form(
+            "/messages/{msg_id}/{endpoint_id}/cancel",
+            Scope::Replay,
+            delivery::cancel,
+        )
         .page("/replay", Scope::EndpointsRead, replay::page)
         .form("/replay", Scope::Replay, replay::start)
         .form("/replay/{task_id}/pause", Scope::Replay, replay::pause)
@@ -179,8 +253,9 @@ fn history(routes: Routes) -> Routes {
 
 /// What an application's pages have in its portal only.
 fn own_app(routes: Routes) -> Routes {
-    let routes = routes.page("/", Scope::EndpointsRead, portal::home);
-    Routes(routes.0.route("/sign-out", post(sign_in::sign_out)))
+    routes
+        .page("/", Scope::EndpointsRead, portal::home)
+        .own_form("/sign-out", sign_in::sign_out)
 }
 
 async fn nothing_here() -> Failure {
@@ -202,4 +277,20 @@ fn after_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
         "a page ended in a panic"
     );
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_routes_is_fresh() {
+        let listed = routes_list();
+        if std::env::var_os("WATCHFIRE_UPDATE_DOCS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/routes.txt");
+            std::fs::write(path, &listed).expect("write the list");
+            return;
+        }
+        assert_eq!(listed, include_str!("../routes.txt"), "run `make docs`");
+    }
 }

@@ -1,6 +1,7 @@
 //! The pages, one file a screen. A screen asks the engine's services and puts components of `ui`
 //! together; it decides nothing.
 
+pub(crate) mod activity;
 pub(crate) mod applications;
 pub(crate) mod audit;
 pub(crate) mod components;

@@ -9,6 +9,7 @@ use watchfire_engine::Engine;
 use watchfire_engine::identity::{Authenticator, Tokens};
 
 use crate::assets::Assets;
+use crate::throttle::Throttle;
 use crate::ui::theme::{Accent, Mode};
 
 /// What an operator sets about the pages.
@@ -59,6 +60,7 @@ struct Inner {
     settings: Vec<SettingLine>,
     assets: Assets,
     live_places: Arc<Semaphore>,
+    sign_ins: Throttle,
     closing: watch::Sender<bool>,
 }
 
@@ -73,6 +75,7 @@ impl DashboardState {
             settings: config.settings,
             assets: Assets::embedded(),
             live_places: Arc::new(Semaphore::new(limit::LIVE_VIEWS_MAX)),
+            sign_ins: Throttle::default(),
             closing: watch::Sender::new(false),
         }))
     }
@@ -114,6 +117,10 @@ impl DashboardState {
 
     pub(crate) fn assets(&self) -> &Assets {
         &self.0.assets
+    }
+
+    pub(crate) fn sign_ins(&self) -> &Throttle {
+        &self.0.sign_ins
     }
 
     pub(crate) fn live_places(&self) -> &Arc<Semaphore> {

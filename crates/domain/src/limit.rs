@@ -134,6 +134,10 @@ limits! {
     ACTIVITY_MINUTES: Time = hours(4);
     /// Points of one chart of activity.
     ACTIVITY_POINTS_MAX: Count = 2_400;
+    /// Refused sign-ins a minute from one address: far more than somebody mistypes.
+    SIGN_INS_REFUSED_PER_ADDRESS: Count = 12;
+    /// Refused sign-ins a minute from all addresses that nobody has signed in from.
+    SIGN_INS_REFUSED: Count = 300;
     /// The audit log is kept this long: a year and a month, for yearly reviews.
     AUDIT_RETENTION: Time = hours(400 * 24);
     /// What one line of the audit log says about the state before, or after; larger values are

@@ -9,9 +9,11 @@
 
 mod cache;
 mod jwt;
+pub mod meter;
 pub mod ticket;
 mod tokens;
 
+pub use meter::ClientAddress;
 pub use tokens::{APPLICATION_TOKEN_LIFE_MAX, DEFAULT_ORGANIZATION, Grant, Tokens};
 
 use std::sync::Arc;

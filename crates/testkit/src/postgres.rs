@@ -120,28 +120,6 @@ impl Postgres {
         said(output, sql)
     }
 
-    /// Dumps a database as an administrator does, and restores the dump into another, an empty one.
-    ///
-    /// # Panics
-    ///
-    /// If either complains.
-    pub fn dump_and_restore(&self, from: &str, into: &str) {
-        let dump = self.folder.with_extension(format!("{into}.dump"));
-        let dumped = command(&program("pg_dump"))
-            .args(["--format=custom", "--file"])
-            .arg(&dump)
-            .arg(self.url(from))
-            .output();
-        said(dumped, "pg_dump");
-        let restored = command(&program("pg_restore"))
-            .args(["--exit-on-error", "--dbname"])
-            .arg(self.url(into))
-            .arg(&dump)
-            .output();
-        drop(fs::remove_file(&dump));
-        said(restored, "pg_restore");
-    }
-
     /// Stops the server as an administrator would in a hurry: connections are cut, nothing that
     /// was acknowledged is lost.
     pub fn stop(&self) {

@@ -93,6 +93,28 @@ impl Api {
         String::from_utf8(answer.body.to_vec()).expect("text")
     }
 
+    /// Sends a request as a browser might, without the token.
+    pub(crate) async fn browse(
+        &self,
+        (method, path): (Method, &str),
+        headers: &[(&str, &str)],
+        form: &str,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", self.address.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let body = Full::new(Bytes::copy_from_slice(form.as_bytes()));
+        let answer = self
+            .send(request.body(body).expect("a valid request"))
+            .await;
+        answer.unwrap_or_else(|Broken| panic!("the server broke off {path}"))
+    }
+
     async fn whole(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let answer = self.exchange(method.clone(), path, body, None).await;
         answer.unwrap_or_else(|Broken| panic!("the server broke off {method} {path}"))

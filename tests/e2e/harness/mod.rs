@@ -11,7 +11,7 @@ mod tell;
 mod tls;
 mod wait;
 
-pub(crate) use api::Api;
+pub(crate) use api::{Answer, Api};
 pub(crate) use application::Application;
 pub(crate) use command::{Ended, may_unshare, unshared, watchfire};
 pub(crate) use judge::{in_checkout, node, python, ready, run_judge, rust_sdk, shared_python};

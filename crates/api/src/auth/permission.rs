@@ -17,7 +17,7 @@ use super::bearer;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::routes::scope_of;
 use crate::state::ApiState;
-use crate::throttle::ClientAddress;
+use watchfire_engine::identity::ClientAddress;
 
 /// All of an organization.
 pub(crate) struct Org(pub(crate) OrganizationId);

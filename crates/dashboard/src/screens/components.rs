@@ -5,6 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 use watchfire_domain::health::State;
 use watchfire_domain::outcome::{Outcome, Phase, SkipReason};
+use watchfire_domain::time::Timestamp;
 use watchfire_store::DeliveryStatus;
 
 use crate::access::{Operator, View};
@@ -154,11 +155,13 @@ fn charts() -> Markup {
             label: format!("{hour:02}:00"),
             parts: vec![200 + hour * 37 % 160, hour * 13 % 7 * 4],
             href: Some("/dashboard/components".into()),
+            failed: (hour * 13 % 7 > 0).then(|| "/dashboard/components#failed".into()),
         })
         .collect();
     let cells: Vec<_> = (0..24_u64)
         .map(|hour| Cell {
             label: format!("{hour:02}:00"),
+            begins_at: Timestamp::EPOCH + Duration::from_hours(hour),
             good: if hour < 3 { 0 } else { 20 + hour * 7 % 30 },
             bad: if hour == 14 { 6 } else { 0 },
         })

@@ -11,19 +11,20 @@ use watchfire_domain::limit;
 use watchfire_domain::scope::Scope;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::requests::{self, Shown, SignatureVerdict, Unshown};
-use watchfire_engine::service::{attempts, messages};
+use watchfire_engine::service::{attempts, cancel, messages};
 use watchfire_store::{
-    AttemptFilter, DeliveryView, EndpointKey, EndpointRef, MessageRef, Order, Range, StoredMessage,
+    AttemptFilter, DeliveryStatus, DeliveryView, EndpointKey, EndpointRef, MessageRef, Order,
+    Range, StoredMessage,
 };
 
-use super::deliveries::list::{endpoint_name, waits};
+use super::deliveries::list::{endpoint_name, held, waits};
 use crate::access::InApp;
 use crate::failure::{Answer, Failure};
 use crate::form::Form;
 use crate::params::{Fields, encoded};
 use crate::ui::advice::advice;
 use crate::ui::block::{self, facts, panel};
-use crate::ui::control::{self, Weight};
+use crate::ui::control::{self, Ask, Weight};
 use crate::ui::status::{self, Tone};
 use crate::ui::{Icon, Page, Section, code, icon, time};
 
@@ -96,7 +97,10 @@ async fn read(at: &InApp, path: &DeliveryPath) -> Result<Known, Failure> {
 pub(crate) async fn page(at: InApp, Path(path): Path<DeliveryPath>, fields: Fields) -> Answer {
     let known = read(&at, &path).await?;
     let chosen = chosen(&at, &known, &fields).await?;
-    let next = known.view.owed.and_then(|owed| owed.due_at);
+    // What a held endpoint is owed has no next time.
+    let is_held = held(&at, known.view.endpoint).is_some();
+    let next = known.view.owed.filter(|_| !is_held);
+    let next = next.and_then(|owed| owed.due_at);
     let body = html! {
         @if let Some(done) = fields.filled("done") { (block::done(done)) }
         (panel("Attempts", &html! {}, &html! {
@@ -142,6 +146,18 @@ fn actions(at: &InApp, known: &Known) -> Markup {
     ));
     let resend = format!("{path}/resend");
     html! {
+        @if at.view.may(Scope::Replay) && known.view.status == DeliveryStatus::Pending {
+            (control::ask(&at.view, &Ask {
+                id: "cancel",
+                weight: Weight::Danger,
+                icon: Icon::Cross,
+                text: "Cancel",
+                title: "Cancel this delivery?",
+                action: &format!("{path}/cancel"),
+                body: html! { p { "It is not tried again, and the next one of its record goes on. It can be sent again later." } },
+                confirm: "Cancel the delivery",
+            }))
+        }
         @if may && known.stored.message.payload.is_some() {
             (control::act(&at.view, &resend, Weight::Primary, Icon::Replay, "Send again"))
         }
@@ -150,13 +166,27 @@ fn actions(at: &InApp, known: &Known) -> Markup {
 
 /// Sends the message to this endpoint again, under the same id.
 pub(crate) async fn resend(at: InApp, Path(path): Path<DeliveryPath>, Form(_): Form) -> Answer {
-    let endpoint = path.endpoint()?;
-    let reference = EndpointRef::Id(endpoint);
+    let reference = EndpointRef::Id(path.endpoint()?);
     let message = path.message()?;
     attempts::resend(at.engine(), &at.app, &message, &reference, None).await?;
-    let done = encoded("It is sent again now, under the same id.");
-    let page = format!("/messages/{}/{}?done={done}", path.msg_id, endpoint);
-    Ok(Redirect::to(&at.path(&page)).into_response())
+    Ok(back(&at, &path, "It is sent again now, under the same id."))
+}
+
+/// Settles it as cancelled, if it is pending.
+pub(crate) async fn cancel(at: InApp, Path(path): Path<DeliveryPath>, Form(_): Form) -> Answer {
+    let reference = EndpointRef::Id(path.endpoint()?);
+    let message = path.message()?;
+    cancel::delivery(at.engine(), &at.app, &message, &reference).await?;
+    Ok(back(&at, &path, "It was cancelled and is not tried again."))
+}
+
+fn back(at: &InApp, path: &DeliveryPath, done: &str) -> axum::response::Response {
+    let DeliveryPath {
+        msg_id,
+        endpoint_id,
+    } = path;
+    let page = format!("/messages/{msg_id}/{endpoint_id}?done={}", encoded(done));
+    Redirect::to(&at.path(&page)).into_response()
 }
 
 fn listed(at: &InApp, known: &Known, chosen: Option<&Attempt>) -> Markup {

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 use watchfire_domain::id::OrganizationId;
+use watchfire_domain::scope::Scope;
+use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::activity::{self, Chart, Owing};
+use watchfire_engine::service::system::{self, State};
 use watchfire_engine::service::{applications, notices};
 use watchfire_store::{
-    ApplicationFilter, ApplicationRef, InboxLine, Order, Owner, Range, Reading, Step,
+    ApplicationFilter, ApplicationRef, InboxLine, Member, Order, Owner, Range, Reading, Step,
 };
 
 use crate::access::{Operator, View};
@@ -16,7 +19,7 @@ use crate::params::Fields;
 use crate::ui::block::{Figure, figures, flush_panel, grouped, panel, share};
 use crate::ui::chart::{self, Bar};
 use crate::ui::control::{self, Weight};
-use crate::ui::status::Tone;
+use crate::ui::status::{Tone, badge};
 use crate::ui::table::{Row, column, number, table};
 use crate::ui::{Icon, Page, Section, block, time};
 
@@ -78,11 +81,12 @@ pub(crate) async fn page(operator: Operator, query: Fields) -> Answer {
     for line in notices::inbox(view.engine(), org, Reading::Unread, range).await? {
         needs.push(Need::about(view, org, line).await?);
     }
+    let state = system::state(view.engine()).await?;
     let body = html! {
-        div #figures data-live { (numbers(view, &chart, &owing)) }
+        div #figures data-live { (numbers(view, span, &chart, &owing)) }
         div #activity data-live { (activity_panel(span, &chart)) }
         div.grid {
-            div #needs data-live { (needs_a_person(view, &needs)) }
+            div.stack.wide #needs data-live { (needs_a_person(view, &needs)) (system_panel(view, &state)) }
             div #latency data-live { (latency(view, &chart)) }
         }
     };
@@ -115,7 +119,12 @@ fn spans(chosen: &Span) -> Markup {
     }
 }
 
-fn numbers(view: &View, chart: &Chart, owing: &Owing) -> Markup {
+fn numbers(view: &View, span: &Span, chart: &Chart, owing: &Owing) -> Markup {
+    let behind = format!(
+        "/dashboard/activity?since={}&until={}",
+        view.now - span.length,
+        view.now
+    );
     let total = &chart.total;
     let failed = total.exhausted + total.skipped;
     let settled = total.delivered + failed;
@@ -123,7 +132,7 @@ fn numbers(view: &View, chart: &Chart, owing: &Owing) -> Markup {
         name,
         value: grouped(value),
         more: html! {},
-        href: None,
+        href: (value > 0).then(|| behind.clone()),
         tone,
     };
     figures(&[
@@ -166,7 +175,8 @@ fn activity_panel(span: &Span, chart: &Chart) -> Markup {
                 point.counts.delivered,
                 point.counts.exhausted + point.counts.skipped,
             ],
-            href: None,
+            href: Some(window(point.begins_at, span.step)),
+            failed: None,
         })
         .collect();
     let series = [("Delivered", "good"), ("Failed", "bad")];
@@ -174,6 +184,48 @@ fn activity_panel(span: &Span, chart: &Chart) -> Markup {
         "Deliveries",
         &html! {},
         &chart::bars("Deliveries", &series, &bars),
+    )
+}
+
+/// The page about one step of the chart.
+fn window(begins_at: Timestamp, step: Step) -> String {
+    let end = begins_at + Duration::from_secs(step.seconds().unsigned_abs());
+    format!("/dashboard/activity?since={begins_at}&until={end}")
+}
+
+/// What all of it stands on, in a word each; the page about the system has more.
+fn system_panel(view: &View, state: &State) -> Markup {
+    let members = &state.members;
+    let alive = |member: &&Member| member.lease_until > members.now;
+    let count = members.members.iter().filter(alive).count();
+    let silent = members.members.len() - count;
+    let behind = members.members.iter().filter(alive).map(|one| one.load.lag);
+    let store = match &state.store {
+        Ok(took) => {
+            html! { (badge(Tone::Good, "Well")) " " span.muted { "wrote and read in " (time::took(*took)) } }
+        }
+        Err(reason) => html! { (badge(Tone::Bad, "Unwell")) " " span.muted { (reason) } },
+    };
+    let nodes = html! {
+        span.number { (count) } " alive"
+        @if silent > 0 { " " (badge(Tone::Bad, &format!("{silent} silent"))) }
+    };
+    let more = if view.may(Scope::Admin) {
+        control::link(Weight::Quiet, None, "System", "/dashboard/system")
+    } else {
+        html! {}
+    };
+    panel(
+        "Store and nodes",
+        &more,
+        &block::facts(&[
+            ("Store", store),
+            ("Nodes", nodes),
+            (
+                "Furthest behind",
+                html! { span.number { (behind.max().unwrap_or(0)) } " messages" },
+            ),
+        ]),
     )
 }
 

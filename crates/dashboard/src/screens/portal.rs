@@ -3,18 +3,21 @@
 //! The link's token stands in the fragment, which browsers send to nobody; the script sends it as a
 //! form. Without a script, the token can be pasted.
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
-use watchfire_engine::identity::{Reach, Refused};
+use watchfire_engine::identity::{ClientAddress, Reach, Refused};
 
+use super::sign_in::later;
 use crate::access::InApp;
 use crate::failure::{Answer, Failure};
 use crate::form::OpenForm;
 use crate::params::Fields;
 use crate::session::{Look, Place, Session};
 use crate::state::DashboardState;
+use crate::throttle;
 use crate::ui::control::{Text, Weight, submit, text};
 use crate::ui::theme::{Accent, Mode};
 use crate::ui::{Draft, shell};
@@ -71,15 +74,25 @@ fn look(state: &DashboardState, fields: &Fields) -> Look {
 /// Exchanges a token for a session of its application's portal.
 pub(crate) async fn enter(
     State(state): State<DashboardState>,
+    from: Option<Extension<ClientAddress>>,
     OpenForm(fields): OpenForm,
 ) -> Answer {
+    let from = from.map(|Extension(from)| from);
     let look = look(&state, &fields);
+    let again = |why: &str| {
+        let draft = Draft::wrong(fields.with(TOKEN, None), TOKEN, why);
+        shell::bare(&state, &look, "Webhooks", &form(&fields, &draft))
+    };
+    if let Some(wait) = state.sign_ins().wait(from, state.now()) {
+        return Ok(later(again(&throttle::words(wait)), wait));
+    }
     let engine = state.engine();
     let credential = fields.text(TOKEN);
     let refused = match state.authenticator().proof(engine, credential).await {
         Ok(proof) => match proof.caller(engine).await?.map(|caller| caller.reach) {
             Some(Reach::Only(app)) => {
-                let cookie = Session::begin(&state, Place::Portal(app), proof, look);
+                state.sign_ins().passed(from);
+                let cookie = Session::begin(&state, Place::Portal(app), proof, look.clone());
                 let next = match fields.text("next") {
                     "" => String::new(),
                     next => step(next),
@@ -93,9 +106,8 @@ pub(crate) async fn enter(
         Err(Refused::Service(error)) => return Err(Failure::from(error)),
         Err(_) => EXPIRED,
     };
-    let draft = Draft::wrong(fields.with(TOKEN, None), TOKEN, refused);
-    let body = form(&fields, &draft);
-    let mut page = shell::bare(&state, &look, "Webhooks", &body);
+    state.sign_ins().refused(from, state.now());
+    let mut page = again(refused);
     *page.status_mut() = StatusCode::UNAUTHORIZED;
     Ok(page)
 }

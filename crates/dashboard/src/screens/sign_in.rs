@@ -1,19 +1,21 @@
 //! Signing in and out, and the switch between light and dark.
 
 use axum::Extension;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use std::sync::Arc;
+use std::time::Duration;
 
 use maud::{Markup, html};
-use watchfire_engine::identity::{Proof, Refused, ticket};
+use watchfire_engine::identity::{ClientAddress, Proof, Refused, ticket};
 
 use crate::failure::{Answer, Failure};
 use crate::form::{Form, OpenForm};
 use crate::params::Fields;
 use crate::session::{Look, Place, Session, THEME, clear_theme, named, set_theme};
 use crate::state::DashboardState;
+use crate::throttle;
 use crate::ui::control::{Text, Weight, submit, text};
 use crate::ui::status::Tone;
 use crate::ui::theme::Mode;
@@ -56,16 +58,29 @@ fn form(query: &Fields, draft: &Draft) -> Markup {
 pub(crate) async fn sign_in(
     State(state): State<DashboardState>,
     headers: HeaderMap,
+    from: Option<Extension<ClientAddress>>,
     OpenForm(fields): OpenForm,
 ) -> Answer {
+    let from = from.map(|Extension(from)| from);
+    if let Some(wait) = state.sign_ins().wait(from, state.now()) {
+        let draft = Draft::wrong(
+            fields.with(CREDENTIAL, None),
+            CREDENTIAL,
+            throttle::words(wait),
+        );
+        let page = shell::bare(&state, &look(&headers), "Sign in", &form(&fields, &draft));
+        return Ok(later(page, wait));
+    }
     match proof(&state, fields.text(CREDENTIAL)).await {
         Ok(proof) => {
+            state.sign_ins().passed(from);
             let next = local(fields.text("next"));
             let cookie = Session::begin(&state, Place::Dashboard, proof, Look::default());
             Ok(([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response())
         }
         Err(Refused::Service(error)) => Err(Failure::from(error)),
         Err(refused) => {
+            state.sign_ins().refused(from, state.now());
             tracing::warn!(
                 error = &refused as &dyn std::error::Error,
                 "a sign-in was refused"
@@ -78,6 +93,14 @@ pub(crate) async fn sign_in(
             Ok(page)
         }
     }
+}
+
+/// The page for somebody who has to wait.
+pub(super) fn later(mut page: Response, wait: Duration) -> Response {
+    *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    let wait = HeaderValue::from(throttle::seconds(wait));
+    page.headers_mut().insert(header::RETRY_AFTER, wait);
+    page
 }
 
 /// What a text proves: a credential, or the code of a link that signs in once.
@@ -118,9 +141,16 @@ fn local(next: &str) -> &str {
 
 pub(crate) async fn sign_out(
     State(state): State<DashboardState>,
-    Extension(session): Extension<Arc<Session>>,
-    Form(_): Form,
+    session: Option<Extension<Arc<Session>>>,
+    OriginalUri(asked): OriginalUri,
+    form: Result<Form, Failure>,
 ) -> Answer {
+    // Whoever is signed out already is where they wanted to be.
+    let Some(Extension(session)) = session else {
+        let portal = asked.path().starts_with("/portal");
+        return Err(Failure::SignIn { portal, next: None });
+    };
+    let Form(_) = form?;
     session.end(state.engine()).await?;
     let gone = Session::forget(&state, session.place);
     let gone = [(header::SET_COOKIE, gone)];

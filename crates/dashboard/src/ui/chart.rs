@@ -2,6 +2,7 @@
 //! can't see them.
 
 use maud::{Markup, html};
+use watchfire_domain::time::Timestamp;
 
 use super::block::grouped;
 
@@ -14,6 +15,8 @@ pub(crate) struct Bar {
     pub(crate) parts: Vec<u64>,
     /// The list behind the bar.
     pub(crate) href: Option<String>,
+    /// The list behind what failed of it, where something did.
+    pub(crate) failed: Option<String>,
 }
 
 /// What a part of each bar stands for: its name and the class that colours it.
@@ -56,6 +59,9 @@ pub(crate) fn bars(title: &str, series: &[Series], bars: &[Bar]) -> Markup {
                         @match &bar.href {
                             Some(href) => {
                                 a href=(href) aria-label={ (bar.label) ": " (summary(series, bar)) } { (stack(place, bars.len(), top, series, bar)) }
+                                @if let Some(href) = &bar.failed {
+                                    a href=(href) aria-label={ (bar.label) ": what failed" } { (failed(place, bars.len(), top, bar)) }
+                                }
                             }
                             None => { (stack(place, bars.len(), top, series, bar)) }
                         }
@@ -74,6 +80,24 @@ fn grid() -> Markup {
         @for step in 0..=2 {
             @let y = HEIGHT / 2.0 * f64::from(step);
             line.grid-line x1="0" x2=(WIDTH) y1=(y) y2=(y) vector-effect="non-scaling-stroke" {}
+        }
+    }
+}
+
+/// The uppermost part of a bar once more, to be pressed by itself.
+#[expect(clippy::cast_precision_loss, reason = "pixels need no sixteenth digit")]
+fn failed(place: usize, places: usize, top: u64, bar: &Bar) -> Markup {
+    let pitch = WIDTH / places.max(1) as f64;
+    let scale = HEIGHT / top.max(1) as f64;
+    let part = |count: u64| count as f64 * scale;
+    let all = bar.parts.iter().sum();
+    // Large enough to be met with a finger.
+    let height = part(bar.parts.last().copied().unwrap_or(0)).max(12.0);
+    let y = (HEIGHT - part(all)).min(HEIGHT - height);
+    html! {
+        g.bar {
+            title { (bar.label) ": what failed" }
+            rect.bar-place x=(tidy(pitch * place as f64)) y=(tidy(y)) width=(tidy(pitch)) height=(tidy(height)) {}
         }
     }
 }
@@ -157,6 +181,7 @@ fn round_up(number: u64) -> u64 {
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     pub(crate) label: String,
+    pub(crate) begins_at: Timestamp,
     pub(crate) good: u64,
     pub(crate) bad: u64,
 }
@@ -231,6 +256,7 @@ mod tests {
             label: "15:00".into(),
             parts: vec![good, bad],
             href: Some("/list?hour=15&x=<".into()),
+            failed: (bad > 0).then(|| "/list?status=failed".into()),
         };
         let series = [("Delivered", "good"), ("Failed", "bad")];
         let chart = bars("Deliveries", &series, &[bar(3, 0), bar(2, 1)]).into_string();
@@ -240,5 +266,7 @@ mod tests {
         );
         assert!(chart.contains("/list?hour=15&amp;x=&lt;"), "{chart}");
         assert!(!chart.contains("style="), "{chart}");
+        let failed = chart.matches("/list?status=failed").count();
+        assert_eq!(failed, 1, "only where something failed: {chart}");
     }
 }

@@ -72,7 +72,7 @@ const WAYS: [Way; 6] = [
         to: State::Disabled,
         path: "M50 64V152H244",
         word: "refused for good",
-        at: (196, 166),
+        at: (147, 167),
     },
     Way {
         from: State::Disabled,

@@ -108,6 +108,7 @@ fn rows(at: &InApp, fields: &Fields, found: &Deliveries) -> Markup {
                     button.button type="submit" name="act" value="cancel" {
                         (icon(Icon::Cross)) "Cancel what waits"
                     }
+                    span.keys.muted { kbd { "j" } " " kbd { "k" } " move, " kbd { "x" } " ticks, " kbd { "Enter" } " opens" }
                 }
             }
         }
@@ -203,7 +204,7 @@ pub(crate) fn waits(at: &InApp, endpoint: EndpointKey, owed: &Owed) -> Markup {
 }
 
 /// What an endpoint that is not sent to waits for: no due time of a delivery matters then.
-fn held(at: &InApp, endpoint: EndpointKey) -> Option<Markup> {
+pub(crate) fn held(at: &InApp, endpoint: EndpointKey) -> Option<Markup> {
     match at.app.endpoint(endpoint)?.allows(at.view.now) {
         Gate::Open => None,
         Gate::Probe => Some(html! { "Until its endpoint answers again" }),

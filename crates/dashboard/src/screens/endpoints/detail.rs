@@ -155,11 +155,14 @@ fn trouble(at: &InApp, known: &Known) -> Markup {
         return html! {};
     };
     let now = at.view.now;
-    let title = format!("Failing since {}", time::absolute(trouble.first_error_at));
-    let tone = if stored.health.state() == State::Disabled {
-        Tone::Bad
+    let first = time::absolute(trouble.first_error_at);
+    let (title, tone) = if stored.health.state() == State::Disabled {
+        (
+            "Disabled: nothing is sent until somebody activates it".to_owned(),
+            Tone::Bad,
+        )
     } else {
-        Tone::Warn
+        (format!("Failing since {first}"), Tone::Warn)
     };
     block::callout(
         tone,
@@ -269,12 +272,20 @@ fn came_from(health: &Health) -> Option<State> {
 }
 
 fn day(at: &InApp, known: &Known) -> Markup {
+    let id = known.endpoint.stored.endpoint.identity.id;
     let bars: Vec<_> = cells(at, &known.hours)
         .into_iter()
-        .map(|cell| Bar {
-            label: cell.label,
-            parts: vec![cell.good, cell.bad],
-            href: None,
+        .map(|cell| {
+            let end = cell.begins_at + Duration::from_hours(1);
+            let list =
+                |more: &str| at.path(&format!("/deliveries?endpoint={id}&until={end}{more}"));
+            Bar {
+                label: cell.label,
+                parts: vec![cell.good, cell.bad],
+                href: Some(list(&format!("&since={}", cell.begins_at))),
+                // What fails now may have been accepted long before.
+                failed: (cell.bad > 0).then(|| list("&status=failed")),
+            }
         })
         .collect();
     let series = [("Delivered", "good"), ("Failed", "bad")];

@@ -45,10 +45,7 @@ pub(crate) async fn page(at: InApp, query: Fields) -> Answer {
     let wanted = EndpointQuery {
         state: Condition::named(query.text("state")),
         search: query.filled("q").map(ToOwned::to_owned),
-        sort: Sort::ALL
-            .into_iter()
-            .find(|sort| sort.name() == query.text("sort"))
-            .unwrap_or_default(),
+        sort: Sort::named(query.text("sort")).unwrap_or_default(),
         ..EndpointQuery::default()
     };
     let found = endpoints::search(at.engine(), &at.app, &wanted, paging.range()).await?;
@@ -209,6 +206,7 @@ pub(super) fn cells(at: &InApp, hours: &[EndpointHour]) -> Vec<Cell> {
         let hour = hours.iter().find(|hour| hour.begins_at == begins_at);
         Cell {
             label: time::hour(begins_at),
+            begins_at,
             good: hour.map_or(0, |hour| hour.delivered),
             bad: hour.map_or(0, |hour| hour.failed),
         }
