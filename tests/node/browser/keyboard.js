@@ -8,7 +8,9 @@ async function keyboard(guide, page) {
   await page.evaluate(() => { document.activeElement?.blur(); window.scrollTo(0, 0); });
   if (all.length > STOPS_MAX) guide.find("keyboard", page.url(), `${all.length} stops`);
   await page.evaluate(follow);
-  const presses = Math.min(all.length, STOPS_MAX) + 3;
+  // The links of a chart are stops on the way to what follows.
+  const inCharts = await page.locator("svg a[href]").count();
+  const presses = Math.min(all.length + inCharts, STOPS_MAX) + 3;
   await Promise.all(Array.from({ length: presses }, () => page.keyboard.press("Tab")));
   const stops = await page.evaluate(() => window.watchfireStops);
   const reached = new Set(stops.map(({ number }) => number));
