@@ -207,6 +207,12 @@ limits! {
     /// How long a node that says nothing is taken to be alive: several beats, so that a short
     /// fault of the network or the database costs nobody their place.
     NODE_LEASE: Time = Duration::from_secs(15);
+    /// The shortest beat that can be set: each is a write to the database.
+    NODE_BEAT_MIN: Time = Duration::from_millis(100);
+    /// Beats in the shortest lease that can be set: one or two may be lost.
+    NODE_LEASE_BEATS_MIN: Count = 3;
+    /// The longest lease that can be set: so long the deliveries of a lost node wait.
+    NODE_LEASE_MAX: Time = Duration::from_mins(5);
     /// Outcomes that wait so long to be recorded make a server not ready.
     STALLED_AFTER: Time = Duration::from_secs(30);
     /// How long other nodes can look up what was changed; one that is away for longer has lost its

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use watchfire_engine::{Company, Rhythm, Vault};
+use watchfire_engine::{Company, Vault};
 use watchfire_store::{NodeId, Store};
 use watchfire_store_postgres::Postgres;
 use watchfire_store_sqlite::Sqlite;
@@ -61,11 +61,9 @@ impl Backend {
     }
 
     /// Whether other servers may be there.
-    pub(crate) fn company(&self) -> Company {
-        match self {
-            Self::Embedded(_) => Company::Alone,
-            Self::Shared(_) => Company::Others(Rhythm::default()),
-        }
+    pub(crate) fn company(settings: &Settings) -> Company {
+        let database = settings.database.as_ref();
+        database.map_or(Company::Alone, |database| Company::Others(database.rhythm))
     }
 
     pub(crate) fn shared(&self) -> Arc<dyn Store> {

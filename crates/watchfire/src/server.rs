@@ -13,7 +13,7 @@ use watchfire_deliver::{Client, ClientConfig, Hickory, Policy, PoolLimits, Smtp,
 use watchfire_domain::limit;
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::identity::Tokens;
-use watchfire_engine::{Bounds, Company, Config, Engine, Parts, Patience, Post, Vault};
+use watchfire_engine::{Bounds, Config, Engine, Parts, Patience, Post, Vault};
 use watchfire_store::NodeId;
 
 use crate::ambient::{SystemClock, SystemEntropy};
@@ -68,7 +68,7 @@ impl Server {
                 .map(|smtp| post(settings, smtp))
                 .transpose()?,
         };
-        let engine = Engine::start(parts, engine_config(settings, (node, store.company()))).await?;
+        let engine = Engine::start(parts, engine_config(settings, node)).await?;
         let api = ApiConfig {
             jwt_secret: jwt_secret.clone(),
             public_url: settings.public_url.clone(),
@@ -217,10 +217,10 @@ fn read_pem(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("extra_ca_file {}", path.display()))
 }
 
-fn engine_config(settings: &Settings, (node, company): (NodeId, Company)) -> Config {
+fn engine_config(settings: &Settings, node: NodeId) -> Config {
     Config {
         node,
-        company,
+        company: Backend::company(settings),
         bounds: Bounds::default(),
         patience: Patience::default(),
         default_contract: settings.default_contract.clone(),

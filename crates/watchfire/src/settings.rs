@@ -18,12 +18,13 @@ use watchfire_domain::retry::{self, Schedule};
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::Validation;
 use watchfire_store::{NodeId, Retention, Retentions};
-use watchfire_store_postgres::{Address, AddressError};
 
+mod database;
 mod organizations;
 mod smtp;
 mod table;
 
+pub(crate) use database::Database;
 pub(crate) use smtp::SmtpSettings;
 pub(crate) use table::Setting;
 use table::TABLE;
@@ -66,13 +67,6 @@ pub(crate) struct Settings {
     pub(crate) contracts: BTreeMap<String, toml::Table>,
     /// All of it as it was written, and where; secrets left out.
     pub(crate) lines: Vec<SettingLine>,
-}
-
-/// A database of its own server.
-#[derive(Clone, Debug)]
-pub(crate) struct Database {
-    pub(crate) address: Address,
-    pub(crate) connections: usize,
 }
 
 /// Why a setting can't be used, in one line that names it.
@@ -213,8 +207,8 @@ impl Layers {
                 .unwrap_or_default(),
             metrics_listen: self.optional("metrics_listen", parse_listen)?,
             data: self.parse("data", |text| Ok(PathBuf::from(text)))?,
-            database: self.database()?,
-            node: self.optional("node", parse_node)?,
+            database: database::resolve(&self)?,
+            node: self.optional("node", database::parse_node)?,
             master_key: self.optional("master_key", parse_master_key)?,
             jwt_secret: self.optional("jwt_secret", parse_secret)?,
             allow_cidrs: self
@@ -286,21 +280,6 @@ impl Layers {
             None => BTreeMap::new(),
         };
         Ok(Retentions { default, own })
-    }
-
-    fn database(&self) -> Result<Option<Database>, SettingsError> {
-        let connections = self.parse("database_connections", parse_connections)?;
-        let address = self.optional("database_url", |text| {
-            // The text may hold a password: only what is wrong with it is said.
-            text.parse().map_err(|error: AddressError| {
-                let cause = std::error::Error::source(&error);
-                cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-            })
-        })?;
-        Ok(address.map(|address| Database {
-            address,
-            connections,
-        }))
     }
 
     /// Where a value was set, if it was.
@@ -410,32 +389,12 @@ fn parse_secret(text: &str) -> Result<SecretText, String> {
     Ok(SecretText::new(text.to_owned()))
 }
 
-fn parse_node(text: &str) -> Result<NodeId, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if text.is_empty() || text.len() > limit::NAME_CHARS_MAX || !text.chars().all(plain) {
-        return Err(format!(
-            "{text:?} is not a name of letters, digits, `-`, `_` and `.`"
-        ));
-    }
-    Ok(NodeId(text.to_owned()))
-}
-
 /// The text is kept; whoever opens the vault decodes it again.
 fn parse_master_key(text: &str) -> Result<SecretText, String> {
     match crate::data_dir::decode_key(text) {
         Some(_) => Ok(SecretText::new(text.to_owned())),
         None => Err("is not 32 bytes in base64; `openssl rand -base64 32` makes some".to_owned()),
     }
-}
-
-/// Fewer can't be divided in two; more than so many help nobody.
-const CONNECTIONS: std::ops::RangeInclusive<usize> = 2..=100;
-
-fn parse_connections(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| CONNECTIONS.contains(number))
-        .ok_or_else(|| format!("{text:?} is not a number from 2 to 100"))
 }
 
 fn parse_cidrs(text: &str) -> Result<Vec<Cidr>, String> {

@@ -93,6 +93,21 @@ pub(super) const TABLE: &[Setting] = &[
                 after a restart.",
     },
     Setting {
+        key: "node_beat",
+        env: "WATCHFIRE_NODE_BEAT",
+        flag: None,
+        default: "3s",
+        about: "How often this node tells PostgreSQL that it is alive, and looks after the others.",
+    },
+    Setting {
+        key: "node_lease",
+        env: "WATCHFIRE_NODE_LEASE",
+        flag: None,
+        default: "15s",
+        about: "How long this node is taken to be alive without a sign of life; then the others \
+                take over. At least 3 beats, at most 5 minutes.",
+    },
+    Setting {
         key: "master_key",
         env: "WATCHFIRE_MASTER_KEY",
         flag: None,

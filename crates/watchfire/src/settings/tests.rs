@@ -143,6 +143,51 @@ fn an_organization_can_have_times_of_its_own() {
 }
 
 #[test]
+fn a_lease_lasts_several_beats_and_not_for_ever() {
+    let rhythm = |text: &str| {
+        let text = format!("database_url = 'postgres://u@h/x'\n{text}");
+        let (_dir, layers) = file(&text);
+        let settings = layers.and_then(Layers::resolve);
+        settings
+            .map(|settings| settings.database.expect("set").rhythm)
+            .map_err(|error| error.to_string())
+    };
+    let known = |beat, lease| {
+        Ok(watchfire_engine::Rhythm {
+            beat: Duration::from_millis(beat),
+            lease: Duration::from_millis(lease),
+        })
+    };
+    assert_eq!(rhythm(""), Ok(watchfire_engine::Rhythm::default()));
+    assert_eq!(rhythm("node_beat = '5s'"), known(5_000, 15_000));
+    assert_eq!(
+        rhythm("node_beat = '100ms'\nnode_lease = '300ms'"),
+        known(100, 300)
+    );
+    assert_eq!(rhythm("node_lease = '5m'"), known(3_000, 300_000));
+    let refused = |text: &str, why: &str| {
+        let problem = rhythm(text).expect_err(text);
+        assert!(problem.ends_with(why), "{text}: {problem}");
+    };
+    refused(
+        "node_beat = '99ms'",
+        "node_beat: \"99ms\" is less than 100ms",
+    );
+    refused(
+        "node_beat = '6s'",
+        "node_beat: a lease of 15s is not between 3 beats of 6s and 5m",
+    );
+    refused(
+        "node_beat = '100ms'\nnode_lease = '299ms'",
+        "node_lease: a lease of 299ms is not between 3 beats of 100ms and 5m",
+    );
+    refused(
+        "node_lease = '301s'",
+        "node_lease: a lease of 301s is not between 3 beats of 3s and 5m",
+    );
+}
+
+#[test]
 fn mail_is_sent_where_a_server_is_named() {
     assert!(Layers::default().resolve().expect("valid").smtp.is_none());
     let (_dir, layers) = file(
