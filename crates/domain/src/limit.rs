@@ -225,6 +225,9 @@ limits! {
     DATABASE_CONNECT_TIMEOUT: Time = Duration::from_secs(5);
     /// One statement of ours on a shared database; the longest take tens of milliseconds.
     DATABASE_STATEMENT_TIMEOUT: Time = Duration::from_secs(8);
+    /// A transaction on a shared database whose next statement does not come: its node hangs or
+    /// has lost its network, and others wait for its locks. Ours come within a millisecond.
+    DATABASE_IDLE_TIMEOUT: Time = Duration::from_secs(2);
     /// One call to a shared database with all its statements; then it is given up, and the
     /// connection with it.
     DATABASE_TIMEOUT: Time = Duration::from_secs(10);

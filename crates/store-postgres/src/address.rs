@@ -29,6 +29,9 @@ pub(crate) enum Trust {
     Certified { roots: Option<PathBuf> },
 }
 
+/// Unanswered signs of life after which an idle connection is taken to lead nowhere.
+const KEEPALIVES: u32 = 2;
+
 /// Why an address can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
@@ -101,7 +104,9 @@ impl FromStr for Address {
             .ssl_mode(mode)
             .connect_timeout(limit::DATABASE_CONNECT_TIMEOUT)
             .tcp_user_timeout(limit::DATABASE_TIMEOUT)
-            .keepalives_idle(limit::DATABASE_TIMEOUT);
+            .keepalives_idle(limit::DATABASE_TIMEOUT)
+            .keepalives_interval(limit::DATABASE_CONNECT_TIMEOUT)
+            .keepalives_retries(KEEPALIVES);
         if config.get_application_name().is_none() {
             config.application_name("watchfire");
         }

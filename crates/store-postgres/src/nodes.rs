@@ -8,8 +8,8 @@
 //!
 //! # Fencing
 //!
-//! See the locks on a life's row in the schema: [`hold`] is weak, [`lock`] keeps out other appends,
-//! [`fence_off`] keeps out everybody.
+//! See the locks on a life's row in the schema: [`hold`] is weak, [`fence_off`] keeps out everybody.
+//! [`lock`] is weak as well, and keeps out other appends by a lock of its own.
 
 mod life;
 mod member;

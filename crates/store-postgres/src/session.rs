@@ -2,7 +2,9 @@
 //!
 //! # Bounds
 //!
-//! The server ends a statement after [`limit::DATABASE_STATEMENT_TIMEOUT`]; we stop waiting for a
+//! The server ends a statement after [`limit::DATABASE_STATEMENT_TIMEOUT`], and a transaction whose
+//! next statement does not come after [`limit::DATABASE_IDLE_TIMEOUT`], so that a node that hangs or
+//! has lost its network holds locks no longer; we stop waiting for a
 //! whole call after [`limit::DATABASE_TIMEOUT`], because a server that hangs ends nothing. Both are
 //! said in each transaction, since settings of a session get lost behind a pooler.
 //!
@@ -10,14 +12,19 @@
 //!
 //! - The work fails: the transaction is rolled back and the connection goes back to its pool.
 //! - The caller goes away: the same, in the background.
-//! - The connection breaks or hangs: it is closed. Before the commit was sent nothing stands; after
-//!   that the commit is [`Fault::Doubtful`].
+//! - The connection breaks or hangs: it is closed, and so are those that rest in its pool, since
+//!   they go the same way. Before the commit was sent nothing stands; after that the commit is
+//!   [`Fault::Doubtful`].
+//! - The server only reads: it was the primary once. The connection is closed, and the next one
+//!   looks for the primary anew.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use watchfire_domain::limit;
 
 use crate::fault::{Ending, Fault, FaultResult};
@@ -36,21 +43,25 @@ pub(crate) enum Mode {
 pub(crate) struct Tx {
     /// Taken when the transaction has ended.
     connection: Option<Object>,
+    /// The server said that it only reads.
+    only_reads: AtomicBool,
 }
 
 impl Tx {
     pub(crate) async fn begin(connection: Object, mode: Mode) -> FaultResult<Self> {
         let tx = Self {
             connection: Some(connection),
+            only_reads: AtomicBool::new(false),
         };
         let characteristics = match mode {
             Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
             Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        let milliseconds = limit::DATABASE_STATEMENT_TIMEOUT.as_millis();
+        let statement = limit::DATABASE_STATEMENT_TIMEOUT.as_millis();
+        let idle = limit::DATABASE_IDLE_TIMEOUT.as_millis();
         let begin = format!(
-            "{characteristics}; SET LOCAL statement_timeout = {milliseconds}; \
-             SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+            "{characteristics}; SET LOCAL statement_timeout = {statement}; \
+             SET LOCAL idle_in_transaction_session_timeout = {idle}"
         );
         tx.batch(&begin).await?;
         Ok(tx)
@@ -66,7 +77,7 @@ impl Tx {
         parameters: &[&dyn Parameter],
     ) -> FaultResult<Vec<Row>> {
         let typed: Vec<_> = parameters.iter().map(|value| value.typed()).collect();
-        Ok(self.connection()?.query_typed(sql, &typed).await?)
+        self.noted(self.connection()?.query_typed(sql, &typed).await)
     }
 
     /// The first row, if there is one.
@@ -94,13 +105,23 @@ impl Tx {
         parameters: &[&dyn Parameter],
     ) -> FaultResult<usize> {
         let typed: Vec<_> = parameters.iter().map(|value| value.typed()).collect();
-        let changed = self.connection()?.execute_typed(sql, &typed).await?;
+        let changed = self.noted(self.connection()?.execute_typed(sql, &typed).await)?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     /// Runs statements that have no parameters.
     pub(crate) async fn batch(&self, sql: &str) -> FaultResult<()> {
-        Ok(self.connection()?.batch_execute(sql).await?)
+        self.noted(self.connection()?.batch_execute(sql).await)
+    }
+
+    /// Notes what an answer says of the server.
+    fn noted<T>(&self, answer: Result<T, tokio_postgres::Error>) -> FaultResult<T> {
+        if let Err(error) = &answer
+            && error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+        {
+            self.only_reads.store(true, Ordering::Relaxed);
+        }
+        Ok(answer?)
     }
 
     /// Makes the work last. [`Fault::Doubtful`] if nobody can tell whether it does.
@@ -127,7 +148,7 @@ impl Tx {
     /// Undoes the work and hands the connection back.
     pub(crate) async fn roll_back(mut self) {
         if let Some(connection) = self.connection.take() {
-            undo(connection).await;
+            undo(connection, self.only_reads.load(Ordering::Relaxed)).await;
         }
     }
 }
@@ -138,7 +159,10 @@ impl Drop for Tx {
             return;
         };
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(undo(connection))),
+            Ok(runtime) => {
+                let only_reads = self.only_reads.load(Ordering::Relaxed);
+                drop(runtime.spawn(undo(connection, only_reads)));
+            }
             Err(_) => drop(Object::take(connection)),
         }
     }
@@ -147,15 +171,17 @@ impl Drop for Tx {
 /// How long a rollback may take before the connection is given up.
 const UNDO_WAIT: Duration = Duration::from_secs(1);
 
-async fn undo(connection: Object) {
+async fn undo(connection: Object, only_reads: bool) {
     let mut open = Discarded(Some(connection));
     let rolled_back = tokio::time::timeout(UNDO_WAIT, open.run("ROLLBACK")).await;
-    if let Ok(Ok(())) = rolled_back {
+    if let (Ok(Ok(())), false) = (rolled_back, only_reads) {
         open.keep();
     }
 }
 
-/// A connection that is closed when it is dropped, unless it is kept.
+/// A connection that is closed when it is dropped, unless it is kept; and with it those that rest in
+/// its pool. A pool notices a closed connection, but not one that leads nowhere: each would cost a
+/// call its whole time.
 struct Discarded(Option<Object>);
 
 impl Discarded {
@@ -175,6 +201,9 @@ impl Discarded {
 impl Drop for Discarded {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
+            if let Some(pool) = Object::pool(&connection) {
+                pool.retain(|_, _| false);
+            }
             drop(Object::take(connection));
         }
     }

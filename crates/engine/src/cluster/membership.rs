@@ -72,28 +72,38 @@ async fn join(inner: &Arc<Inner>, rhythm: Rhythm, node: NodeId) -> StoreResult<u
 pub(crate) async fn beat_loop(inner: Arc<Inner>, rhythm: Rhythm) {
     loop {
         sleep(rhythm.beat).await;
-        beat(&inner, rhythm).await;
+        while !beat(&inner, rhythm).await {
+            sleep(rhythm.beat / BEATS_AGAIN_AFTER).await;
+        }
     }
 }
 
-/// Extends the lease, counted from before it was asked for.
-pub(crate) async fn beat(inner: &Arc<Inner>, rhythm: Rhythm) {
+/// A beat that the store did not take is tried again after this part of the time between two.
+const BEATS_AGAIN_AFTER: u32 = 5;
+/// A beat that takes longer than this part of the lease is given up: another connection may lead
+/// somewhere.
+const BEAT_OF_LEASE: u32 = 5;
+
+/// Extends the lease, counted from before it was asked for. Returns whether the store took it.
+pub(crate) async fn beat(inner: &Arc<Inner>, rhythm: Rhythm) -> bool {
     let life = inner.life();
     let before = Instant::now();
     let beating = inner.store.beat(&life, inner.sign_of_life(rhythm));
-    match timeout(rhythm.lease, beating).await {
+    match timeout(rhythm.lease / BEAT_OF_LEASE, beating).await {
         Ok(Ok(_)) => {
             let mut shared = inner.shared.lock();
             if shared.station.life.epoch == life.epoch {
-                shared.station.extend(before + rhythm.usable());
+                shared.station.extend(before + rhythm.usable(), rhythm);
             }
             drop(shared);
             inner.pump();
+            return true;
         }
         Ok(Err(StoreError::Fenced)) => inner.fenced(&life),
         Ok(Err(error)) => report(&error, "the node's lease was not extended"),
         Err(_elapsed) => tracing::warn!("the node's lease was not extended in time"),
     }
+    false
 }
 
 /// Keeps house after each beat, and begins again when the life has ended.
@@ -105,6 +115,10 @@ pub(crate) async fn membership_loop(inner: Arc<Inner>, rhythm: Rhythm) {
             return;
         }
         let done = if fenced.is_ok() {
+            // What an ended life wrote late may have been refused after the next had begun.
+            if !inner.shared.lock().station.has_lapsed() {
+                continue;
+            }
             begin_again(&inner, rhythm).await
         } else {
             let life = inner.life();
@@ -119,7 +133,9 @@ pub(crate) async fn membership_loop(inner: Arc<Inner>, rhythm: Rhythm) {
 
 /// One round: takes over from the dead, then evens out the shards.
 pub(crate) async fn round(inner: &Arc<Inner>, rhythm: Rhythm) -> StoreResult<()> {
-    burial::bury_the_dead(inner).await?;
+    if inner.shared.lock().station.may_judge_others(rhythm) {
+        burial::bury_the_dead(inner).await?;
+    }
     let members = inner.store.members().await?;
     inner.rest_at(members.newest);
     let (held, leaving) = {

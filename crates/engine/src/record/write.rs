@@ -11,7 +11,7 @@ use crate::metrics::Commit;
 /// First and longest wait before a failed write is tried again.
 const RETRY_WAIT: Duration = Duration::from_millis(50);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(5);
-/// After so long a wait, a single write may be what the store can't take.
+/// After so long a wait, a single write may be what a store that works can't take.
 const SUSPICIOUS_WAIT: Duration = Duration::from_secs(1);
 
 /// Writes until it succeeds: an outcome in hand is not given up because the database is away.
@@ -49,17 +49,15 @@ pub(super) async fn write_down(
             }
         }
         tokio::time::sleep(wait).await;
-        if wait >= SUSPICIOUS_WAIT
-            && let Some(recorded) = write_one_by_one(inner, life, now, &writes).await
-        {
-            return Some(recorded);
+        // A store that is away takes nothing, and all of it when it is back.
+        if wait >= SUSPICIOUS_WAIT && inner.store.check().await.is_ok() {
+            return write_one_by_one(inner, life, now, &writes).await;
         }
         wait = (wait * 2).min(RETRY_WAIT_MAX);
     }
 }
 
 /// Writes each alone, so that one that the store can't take does not hold up all others for ever.
-/// `None` if it takes none of them: then the store itself is in trouble.
 async fn write_one_by_one(
     inner: &Inner,
     life: &Life,
@@ -67,27 +65,42 @@ async fn write_one_by_one(
     writes: &[Write],
 ) -> Option<Vec<Recorded>> {
     let mut recorded = Vec::with_capacity(writes.len());
-    let mut failed = Vec::new();
     for write in writes {
-        match inner.store.record(life, now, vec![write.clone()]).await {
-            Ok(one) => recorded.extend(one),
-            Err(error) => {
-                failed.push(error);
-                recorded.push(Recorded::Stale);
+        let mut wait = SUSPICIOUS_WAIT;
+        let mut refusals = 0;
+        recorded.push(loop {
+            let result = inner.store.record(life, now, vec![write.clone()]).await;
+            let error = match inner.mind(life, result) {
+                Ok(one) => break one.first().copied().unwrap_or(Recorded::Stale),
+                Err(StoreError::Fenced) => return None,
+                Err(error) => error,
+            };
+            // A store that is away takes nothing; one that takes something else has refused this.
+            if inner.store.check().await.is_ok() {
+                refusals += 1;
+                if refusals == REFUSALS {
+                    give_up(&error);
+                    break Recorded::Stale;
+                }
+                wait = RETRY_WAIT;
             }
-        }
-    }
-    if failed.len() == writes.len() {
-        return None;
-    }
-    for error in failed {
-        // Still fresh or leased in the store: the next start, or the end of the lease, takes it up.
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "one outcome can't be recorded"
-        );
+            report_waiting(&error, writes.len() - recorded.len());
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_WAIT_MAX);
+        });
     }
     Some(recorded)
+}
+
+/// So often a store that works has to refuse a write before it is given up: it may have come back
+/// between the refusal and the question whether it works.
+const REFUSALS: usize = 3;
+
+fn give_up(error: &StoreError) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "one outcome can't be recorded"
+    );
 }
 
 fn report_waiting(error: &StoreError, writes: usize) {

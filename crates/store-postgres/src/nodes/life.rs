@@ -26,10 +26,13 @@ pub(crate) async fn hold(tx: &Tx, life: &Life) -> FaultResult<i64> {
 }
 
 /// The same, for an append: nor does another append begin.
+///
+/// The lock among appends is not the row's: an append may wait for what another node holds, and
+/// the beat, which writes the row, must not wait with it.
 pub(crate) async fn lock(tx: &Tx, life: &Life) -> FaultResult<i64> {
-    key_of(tx, life, " FOR NO KEY UPDATE")
-        .await?
-        .ok_or_else(fenced)
+    let key = hold(tx, life).await?;
+    lock_key(tx, key).await?;
+    Ok(key)
 }
 
 /// The same, once all writes in its name have ended; others wait.
@@ -50,8 +53,8 @@ fn fenced() -> Fault {
 
 /// Waits until no append in the name of the life with this key is under way.
 pub(crate) async fn lock_key(tx: &Tx, key: i64) -> FaultResult<()> {
-    let sql = "SELECT 1 FROM node WHERE key = $1 FOR NO KEY UPDATE";
-    tx.query(sql, params![key]).await?;
+    let sql = "SELECT pg_advisory_xact_lock(1464158280, hashtext(current_schema() || $1))";
+    tx.query(sql, params![key.to_string()]).await?;
     Ok(())
 }
 
