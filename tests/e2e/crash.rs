@@ -1,13 +1,11 @@
 //! The server is killed again and again in the middle of its work: nothing that was accepted is
 //! lost, little is repeated, and records keep their order.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use watchfire_domain::limit;
 use watchfire_testkit::SeededEntropy;
 
 use crate::harness::{Application, Setup, eventually, tell};
-use crate::load::{Endpoint, ORDERED_STREAMS, PERSISTENT, Producers, Receipt, Stream, draw, seed};
+use crate::load::{Endpoint, PERSISTENT, Producers, Receipt, draw, seed};
+use crate::verdict::{Verdict, judge_history, judge_identity};
 
 /// How often the server is killed.
 const KILLS: usize = 12;
@@ -75,106 +73,11 @@ async fn end_life(endpoints: &[Endpoint]) {
     }
 }
 
-/// Each event became one message, however often it was posted and delivered.
-pub(crate) fn judge_identity(endpoints: &[Endpoint]) {
-    let mut messages = BTreeMap::new();
-    for receipt in endpoints.iter().flat_map(Endpoint::receipts) {
-        let event = (receipt.stream, receipt.place);
-        let first = messages.entry(event).or_insert(receipt.message.clone());
-        assert_eq!(
-            *first, receipt.message,
-            "two messages of one event: {event:?}"
-        );
-    }
-}
-
 /// Order per record, and how often something came again although it had been accepted.
 fn judge_receipts(receipts: &[Receipt], kills: usize) {
-    let mut streams = BTreeMap::<Stream, Vec<Receipt>>::new();
-    for receipt in receipts {
-        let stream = streams.entry(receipt.stream).or_default();
-        stream.push(receipt.clone());
-    }
-    let (mut keyed, mut others) = (0, 0);
-    for (stream, receipts) in &streams {
-        let repeats = repeats(receipts);
-        if stream.is_ordered() {
-            judge_order(receipts);
-            keyed += repeats;
-        } else {
-            others += repeats;
-        }
-    }
-    let requests = receipts.len();
-    tell(&format!(
-        "{kills} kills, {requests} requests, {keyed} + {others} of them repeats"
-    ));
-    // Records have one delivery under way each.
-    assert!(keyed <= kills * ORDERED_STREAMS, "{keyed} repeats");
-    assert!(
-        others <= kills * limit::ATTEMPTS_IN_FLIGHT_MAX,
-        "{others} repeats"
-    );
-}
-
-/// Deliveries that were made again in a later life although they had been accepted. In the same
-/// life that must not be: only a death between the request and the record of its outcome excuses
-/// it.
-pub(crate) fn repeats(receipts: &[Receipt]) -> usize {
-    let mut accepted = BTreeMap::new();
-    let mut repeats = BTreeSet::new();
-    for receipt in receipts {
-        if let Some(life) = accepted.get(&receipt.place) {
-            assert!(receipt.life > *life, "repeated without need: {receipt:?}");
-            repeats.insert((receipt.place, receipt.life));
-        }
-        if receipt.accepted {
-            accepted.insert(receipt.place, receipt.life);
-        }
-    }
-    repeats.len()
-}
-
-/// Places never go back, and go on only when the last one was accepted.
-pub(crate) fn judge_order(receipts: &[Receipt]) {
-    let mut settled_below = 0;
-    for receipt in receipts {
-        let is_next = receipt.place == settled_below;
-        let is_repeat_of_last = receipt.place + 1 == settled_below;
-        assert!(
-            is_next || is_repeat_of_last,
-            "out of order: {receipt:?} came when all below {settled_below} was settled"
-        );
-        if is_next && receipt.accepted {
-            settled_below += 1;
-        }
-    }
-}
-
-/// The history says of each message that it was delivered, once, and that nothing is owed.
-pub(crate) async fn judge_history(
-    app: &Application,
-    endpoint: &str,
-    accepted: &BTreeMap<Stream, u64>,
-) {
-    let messages: u64 = accepted.values().sum();
-    let stats = eventually("every outcome is recorded", async || {
-        let stats = app.stats_of(endpoint).await;
-        (stats["success"] == messages).then_some(stats)
-    })
-    .await;
-    assert_eq!(
-        (&stats["pending"], &stats["fail"]),
-        (&0.into(), &0.into()),
-        "{stats}"
-    );
-    let mut delivered = BTreeMap::<String, usize>::new();
-    for attempt in app.attempts_at(endpoint).await {
-        if attempt["statusText"] == "success" {
-            *delivered.entry(attempt["msgId"].to_string()).or_default() += 1;
-        }
-    }
-    assert_eq!(u64::try_from(delivered.len()), Ok(messages));
-    let twice: Vec<_> = delivered.iter().filter(|(_, times)| **times > 1).collect();
-    assert!(twice.is_empty(), "settled twice: {twice:?}");
+    let verdict = Verdict::of(receipts);
+    tell(&format!("{kills} kills, {verdict:?}"));
+    assert_eq!((verdict.out_of_order, verdict.late_repeats), (0, 0));
+    assert_eq!(verdict.unexcused, 0, "repeated without need");
+    verdict.assert_few_repeats(kills);
 }

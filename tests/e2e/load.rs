@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use watchfire_domain::ambient::Entropy as _;
 use watchfire_testkit::{Receiver, Reply, Request, Script, SeededEntropy};
 
@@ -23,6 +24,9 @@ const PRODUCERS: usize = 8;
 const RECORDS: usize = 2;
 /// Rest of a producer that can't reach the server, or is told to wait.
 const REST: Duration = Duration::from_millis(5);
+/// After so long without an answer a producer gives up on a server, and asks the others for a while.
+const GIVES_UP: Duration = Duration::from_secs(8);
+const SPARED: usize = 200;
 
 /// A stream of events that one producer posts one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,21 +62,46 @@ pub(crate) const ORDERED_STREAMS: usize = PRODUCERS * RECORDS;
 
 /// Post events until they are told to stop, each until it is known to be accepted.
 pub(crate) struct Producers {
-    server: watch::Sender<Application>,
+    servers: watch::Sender<Vec<Application>>,
+    service: Arc<Mutex<Service>>,
     stop: Arc<AtomicBool>,
     tasks: JoinSet<Vec<(Stream, u64)>>,
 }
 
+/// How producers were served.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Service {
+    /// Answered that they try again.
+    pub(crate) refused: usize,
+    /// Not answered at all, or too late.
+    pub(crate) broken: usize,
+    /// The longest that an event waited from its first try until it was accepted.
+    pub(crate) longest: Duration,
+}
+
 impl Producers {
     pub(crate) fn start(application: &Application) -> Self {
-        let (server, servers) = watch::channel(application.clone());
+        Self::start_at(vec![application.clone()])
+    }
+
+    /// Posts to these servers by turns.
+    pub(crate) fn start_at(servers: Vec<Application>) -> Self {
+        let (servers, asked) = watch::channel(servers);
         let stop = Arc::new(AtomicBool::new(false));
+        let service = Arc::default();
         let mut tasks = JoinSet::new();
         for producer in 0..PRODUCERS {
-            tasks.spawn(produce(producer, servers.clone(), Arc::clone(&stop)));
+            let clerk = Clerk {
+                servers: asked.clone(),
+                service: Arc::clone(&service),
+                turn: producer,
+                spared: None,
+            };
+            tasks.spawn(produce(producer, clerk, Arc::clone(&stop)));
         }
         Self {
-            server,
+            servers,
+            service,
             stop,
             tasks,
         }
@@ -80,8 +109,18 @@ impl Producers {
 
     /// The server was started again: it is reached here from now on.
     pub(crate) fn follow(&self, api: &Api) {
-        self.server
-            .send_modify(|application| *application = application.at(api));
+        self.follow_at(0, api);
+    }
+
+    /// The same for one of several.
+    pub(crate) fn follow_at(&self, server: usize, api: &Api) {
+        self.servers
+            .send_modify(|servers| servers[server] = servers[server].at(api));
+    }
+
+    /// How they were served since the last look.
+    pub(crate) fn service(&self) -> Service {
+        std::mem::take(&mut *self.service.lock())
     }
 
     /// Lets each producer finish its last event. Returns how many of each stream were accepted:
@@ -92,17 +131,13 @@ impl Producers {
     }
 }
 
-async fn produce(
-    producer: usize,
-    servers: watch::Receiver<Application>,
-    stop: Arc<AtomicBool>,
-) -> Vec<(Stream, u64)> {
+async fn produce(producer: usize, mut clerk: Clerk, stop: Arc<AtomicBool>) -> Vec<(Stream, u64)> {
     let records = (0..RECORDS).map(Some).chain([None]);
     let streams = records.map(|record| Stream { producer, record });
     let mut counts: Vec<_> = streams.map(|stream| (stream, 0)).collect();
     loop {
         for (stream, count) in &mut counts {
-            post_until_accepted(*stream, *count, &servers).await;
+            clerk.post_until_accepted(*stream, *count).await;
             *count += 1;
         }
         if stop.load(Ordering::Relaxed) {
@@ -111,30 +146,74 @@ async fn produce(
     }
 }
 
-/// Posts one event again and again, in a way that the server recognizes: half of the producers
-/// name the event, half name the request. 409 says that an earlier try whose answer was lost has
-/// been accepted; a repeated request is answered as it would have been then.
-async fn post_until_accepted(stream: Stream, place: u64, servers: &watch::Receiver<Application>) {
-    let name = format!("{}.{place}", stream.name());
-    let mut event = event(stream, place);
-    let key = if stream.producer.is_multiple_of(2) {
-        event["eventId"] = name.into();
-        None
-    } else {
-        Some(name)
-    };
-    loop {
-        let application = servers.borrow().clone();
-        let path = application.path("/msg?with_content=false");
-        let answer = application
-            .api
-            .exchange(Method::POST, &path, Some(&event), key.as_deref())
-            .await;
-        match answer.map(|answer| answer.status) {
-            Ok(202 | 409) => return,
-            Ok(503) | Err(_) => tokio::time::sleep(REST).await,
-            Ok(status) => panic!("a producer was answered {status}"),
+/// Posts for one producer, to each server in its turn.
+struct Clerk {
+    servers: watch::Receiver<Vec<Application>>,
+    service: Arc<Mutex<Service>>,
+    turn: usize,
+    /// A server that did not answer, and the turn until which it is not asked.
+    spared: Option<(usize, usize)>,
+}
+
+impl Clerk {
+    /// Posts one event again and again, in a way that the server recognizes: half of the producers
+    /// name the event, half name the request. 409 says that an earlier try whose answer was lost
+    /// has been accepted; a repeated request is answered as it would have been then.
+    async fn post_until_accepted(&mut self, stream: Stream, place: u64) {
+        let name = format!("{}.{place}", stream.name());
+        let mut event = event(stream, place);
+        let key = if stream.producer.is_multiple_of(2) {
+            event["eventId"] = name.into();
+            None
+        } else {
+            Some(name)
+        };
+        let begun = Instant::now();
+        loop {
+            let status = self.post(&event, key.as_deref()).await;
+            if self.note(status, begun) {
+                return;
+            }
+            tokio::time::sleep(REST).await;
         }
+    }
+
+    /// Notes how it was served. Returns whether the event is accepted.
+    fn note(&self, status: Option<u16>, begun: Instant) -> bool {
+        let mut service = self.service.lock();
+        match status {
+            Some(202 | 409) => {
+                service.longest = service.longest.max(begun.elapsed());
+                return true;
+            }
+            Some(503) => service.refused += 1,
+            None => service.broken += 1,
+            Some(status) => panic!("a producer was answered {status}"),
+        }
+        false
+    }
+
+    /// The status of the answer, if one came in time.
+    async fn post(&mut self, event: &Value, key: Option<&str>) -> Option<u16> {
+        let (server, application) = {
+            let servers = self.servers.borrow();
+            self.turn += 1;
+            let is_spared = |(server, until)| {
+                server == self.turn % servers.len() && self.turn < until && servers.len() > 1
+            };
+            self.turn += usize::from(self.spared.is_some_and(is_spared));
+            let server = self.turn % servers.len();
+            (server, servers[server].clone())
+        };
+        let path = application.path("/msg?with_content=false");
+        let posting = application
+            .api
+            .exchange(Method::POST, &path, Some(event), key);
+        let Ok(answer) = tokio::time::timeout(GIVES_UP, posting).await else {
+            self.spared = Some((server, self.turn + SPARED));
+            return None;
+        };
+        Some(answer.ok()?.status)
     }
 }
 
@@ -160,6 +239,7 @@ pub(crate) struct Receipt {
     /// Which life of the server sent it: rises whenever it is started again.
     pub(crate) life: u32,
     pub(crate) accepted: bool,
+    pub(crate) came_at: Instant,
 }
 
 /// What came to one endpoint.
@@ -238,6 +318,18 @@ impl Endpoint {
         self.accepted() == *wanted
     }
 
+    /// Streams of which not just as much was accepted as is wanted: that, and how much was.
+    pub(crate) fn amiss(&self, wanted: &BTreeMap<Stream, u64>) -> Vec<(Stream, u64, u64)> {
+        let accepted = self.accepted();
+        let streams = accepted.keys().chain(wanted.keys());
+        let streams: std::collections::BTreeSet<_> = streams.collect();
+        let of = |counts: &BTreeMap<Stream, u64>, stream| counts.get(stream).copied().unwrap_or(0);
+        let counts = streams
+            .into_iter()
+            .map(|stream| (*stream, of(wanted, stream), of(&accepted, stream)));
+        counts.filter(|(_, wanted, got)| wanted != got).collect()
+    }
+
     /// The server is dead: what it had sent is taken in, and what comes later is another life's.
     pub(crate) async fn end_life(&self) {
         // Requests queue up behind one another: once this one is answered, those of the dead
@@ -277,6 +369,7 @@ fn receipt(request: &Request, life: u32, accepted: bool) -> Receipt {
         message: request.header("webhook-id").unwrap_or_default().to_owned(),
         life,
         accepted,
+        came_at: Instant::now(),
     }
 }
 

@@ -5,13 +5,11 @@
 //! Without it both versions are this one, and the test changes the schema as the next version would:
 //! that shows what this version has to promise, to go on and to start on a schema it does not know.
 
-use std::collections::BTreeMap;
-
 use watchfire_testkit::Postgres;
 
-use crate::crash::{judge_history, judge_identity, judge_order, repeats};
 use crate::harness::{Application, Server, Setup, eventually, tell};
-use crate::load::{Endpoint, PERSISTENT, Producers, Receipt, Stream, seed};
+use crate::load::{Endpoint, PERSISTENT, Producers, Receipt, seed};
+use crate::verdict::{Verdict, judge_history, judge_identity};
 
 /// Requests that come in between two steps.
 const REQUESTS: usize = 600;
@@ -88,20 +86,11 @@ async fn knows(app: &Application) {
 
 /// No record out of order, and nothing twice: every node handed over what it had.
 fn judge(receipts: &[Receipt]) {
-    let mut streams = BTreeMap::<Stream, Vec<Receipt>>::new();
-    for receipt in receipts {
-        let stream = streams.entry(receipt.stream).or_default();
-        stream.push(receipt.clone());
-    }
-    let mut again = 0;
-    for (stream, receipts) in &streams {
-        again += repeats(receipts);
-        if stream.is_ordered() {
-            judge_order(receipts);
-        }
-    }
-    tell(&format!("{} requests, {again} repeats", receipts.len()));
-    assert_eq!(again, 0, "a node that stops repeats nothing");
+    let verdict = Verdict::of(receipts);
+    tell(&format!("{verdict:?}"));
+    assert_eq!((verdict.out_of_order, verdict.unexcused), (0, 0));
+    assert_eq!(verdict.late_repeats, 0);
+    assert_eq!(verdict.repeats(), 0, "a node that stops repeats nothing");
 }
 
 #[tokio::test]

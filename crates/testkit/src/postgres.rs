@@ -15,6 +15,8 @@
 //!
 //! It does not sync to disk unless a test asks for it: a test server that loses power may lose all.
 
+mod replica;
+
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
@@ -215,14 +217,7 @@ rm -rf "$folder" $3
 "#;
 
 fn start(folder: &Path, settings: &[&str]) {
-    drop(fs::remove_dir_all(folder));
-    fs::create_dir_all(folder).expect("make the server's folder");
-    if user_id() == "0" {
-        said(
-            Command::new("chown").arg(USER).arg(folder).output(),
-            "chown",
-        );
-    }
+    make_folder(folder);
     let data = folder.join("data");
     let made = as_user(&program("initdb"))
         .arg("-D")
@@ -231,6 +226,24 @@ fn start(folder: &Path, settings: &[&str]) {
         .args(["--locale=C", "--no-sync", "--no-instructions"])
         .output();
     said(made, "initdb");
+    launch(folder, settings);
+}
+
+/// Makes a folder that the server may write to.
+fn make_folder(folder: &Path) {
+    drop(fs::remove_dir_all(folder));
+    fs::create_dir_all(folder).expect("make the server's folder");
+    if user_id() == "0" {
+        said(
+            Command::new("chown").arg(USER).arg(folder).output(),
+            "chown",
+        );
+    }
+}
+
+/// Starts the server whose data lie in the folder.
+fn launch(folder: &Path, settings: &[&str]) {
+    let data = folder.join("data");
     let port = free_port();
     let mut text = format!(
         "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\n\
@@ -242,7 +255,9 @@ fn start(folder: &Path, settings: &[&str]) {
         text.push('\n');
     }
     let file = data.join("postgresql.auto.conf");
-    fs::write(file, text).expect("write its settings");
+    // A copy of another server brings where that one is.
+    let before = fs::read_to_string(&file).unwrap_or_default();
+    fs::write(file, before + &text).expect("write its settings");
     let log = folder.join("log");
     let started = as_user(&program("pg_ctl"))
         .arg("-D")
