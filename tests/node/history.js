@@ -137,6 +137,7 @@ async function main() {
   await page.waitForURL(/done=/);
   await page.locator("progress").first().waitFor();
   await visit(page, "replay");
+  await page.getByRole("button", { name: "End", exact: true }).click();
   await page.getByRole("button", { name: "End it", exact: true }).click();
   await page.waitForURL(/done=/);
   assert((await text(page)).includes("Ended early"), "a replay can be ended");
