@@ -59,7 +59,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         "request.user_agent",
         "\"A/1\"",
         "\"{version}\"",
-        "placeholder",
+        "is unknown; use",
     ),
     (
         "request.headers",
