@@ -1,6 +1,5 @@
 //! Several servers on one PostgreSQL, under load, and everything that can happen to them: what
 //! was accepted arrives, in order per record, and comes twice only if it was in flight.
 
-mod database;
 mod losses;
 mod nodes;

@@ -107,9 +107,19 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("health.cooldown", "\"3s\"", "\"-1s\"", "-1s"),
     ("health.cooldown_growth", "3", "\"much\"", "expected u32"),
     ("health.cooldown_max", "\"3h\"", "5", "expected a string"),
-    ("health.safety_net", "\"7m\"", "\"always\"", "always"),
+    (
+        "health.safety_net",
+        "\"7m\"",
+        "\"always\"",
+        "expected \"never\"",
+    ),
     ("health.probation", "\"7m\"", "\"\"", ""),
-    ("health.disable_after", "\"9d\"", "\"later\"", "later"),
+    (
+        "health.disable_after",
+        "\"9d\"",
+        "\"later\"",
+        "expected \"never\"",
+    ),
     ("health.drain_per_second", "7", "0", ""),
     (
         "health.suspended_messages",

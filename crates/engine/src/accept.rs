@@ -279,12 +279,6 @@ async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
             }
         }
     }
-    // Only now: until then nothing is claimed, and so nothing overtakes what was committed.
-    if inner.is_stalled() {
-        inner.set_stalled(false);
-        inner.owed.look_again();
-        tracing::info!("the database has answered");
-    }
 }
 
 /// Waits for a commit, and lets callers know if it hangs.
@@ -295,7 +289,10 @@ async fn watched<T>(inner: &Inner, commit: impl Future<Output = T>) -> T {
     }
     tracing::warn!("the database does not answer: new messages are refused");
     inner.set_stalled(true);
-    commit.await
+    let ended = commit.await;
+    inner.set_stalled(false);
+    tracing::info!("the database has answered");
+    ended
 }
 
 /// The caller may have gone; the message is accepted or refused all the same.

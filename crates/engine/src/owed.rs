@@ -46,11 +46,6 @@ impl OwedIndex {
         self.wake.notify_one();
     }
 
-    /// What kept from claiming is over.
-    pub(crate) fn look_again(&self) {
-        self.wake.notify_one();
-    }
-
     /// A delivery of this endpoint was settled. A later one of its record may be due now; its lane
     /// may have room for what is due; or it may owe nothing any more.
     pub(crate) fn recheck(&self, job: &Job, dispatcher: &Dispatcher, now: Timestamp) {
@@ -173,13 +168,7 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
 
 /// Endpoints that are due and have room, each with how much, within the bounds of one claim; and
 /// how often it had become owing by then.
-///
-/// None while a commit hangs: what it commits may be on disk already, and a later message of its
-/// record, accepted by another node, must not overtake it.
 fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey, u64)> {
-    if inner.is_stalled() {
-        return Vec::new();
-    }
     let due = inner.owed.known.lock().due(now);
     let shared = inner.shared.lock();
     if !shared.station.may_start(Instant::now()) {

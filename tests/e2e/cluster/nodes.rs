@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::Method;
 use rustix::process::{Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 use watchfire_testkit::Postgres;
 
@@ -29,17 +28,6 @@ pub(super) const SLACK: Duration = Duration::from_secs(30);
 
 /// Requests that come to each endpoint between two faults.
 pub(super) const BETWEEN: usize = 150;
-/// What a producer would wait for an answer at most.
-const AT_ONCE: Duration = Duration::from_secs(8);
-
-/// How long nodes are taken to be alive.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Leases {
-    /// Short, so that a lost node is taken over soon.
-    Short,
-    /// As they are if nobody sets them: nothing in these tests takes so long.
-    Usual,
-}
 
 /// Servers that share a database.
 pub(super) struct Cluster {
@@ -54,36 +42,26 @@ pub(super) async fn shared_database() -> Postgres {
         .expect("a server")
 }
 
-pub(super) async fn private_database() -> Postgres {
-    tokio::task::spawn_blocking(|| Postgres::private(&[]))
-        .await
-        .expect("a server")
-}
-
 pub(super) fn name(node: usize) -> String {
     format!("node-{node}")
 }
 
-/// A node on the database at this URL.
-pub(super) fn setup(node: usize, url: &str, leases: Leases) -> Setup {
-    let setup = Setup::new()
+/// A node on the database at this URL, with a lease so short that a lost node is taken over soon.
+pub(super) fn setup(node: usize, url: &str) -> Setup {
+    Setup::new()
         .retrying_fast()
         .config(PERSISTENT)
         .env("WATCHFIRE_DATABASE_URL", url)
         .env("WATCHFIRE_MASTER_KEY", KEY)
-        .env("WATCHFIRE_NODE", &name(node));
-    match leases {
-        Leases::Usual => setup,
-        Leases::Short => setup
-            .env("WATCHFIRE_NODE_BEAT", &format!("{}ms", BEAT.as_millis()))
-            .env("WATCHFIRE_NODE_LEASE", &format!("{}s", LEASE.as_secs())),
-    }
+        .env("WATCHFIRE_NODE", &name(node))
+        .env("WATCHFIRE_NODE_BEAT", &format!("{}ms", BEAT.as_millis()))
+        .env("WATCHFIRE_NODE_LEASE", &format!("{}s", LEASE.as_secs()))
 }
 
 impl Cluster {
     /// So many nodes, that have divided the shards among themselves.
-    pub(super) async fn start(count: usize, url: &str, leases: Leases) -> Self {
-        let setups = (0..count).map(|node| setup(node, url, leases)).collect();
+    pub(super) async fn start(count: usize, url: &str) -> Self {
+        let setups = (0..count).map(|node| setup(node, url)).collect();
         Self::of(setups).await
     }
 
@@ -185,15 +163,6 @@ impl Cluster {
         (busiest, *other.expect("another node runs"))
     }
 
-    /// Waits until a node says that it works, or that it does not.
-    pub(super) async fn until_ready(&self, node: usize, status: u16) {
-        eventually("the node says how it is", async || {
-            let health = self.api(node).exchange(Method::GET, "/health", None, None);
-            (health.await.ok()?.status == status).then_some(())
-        })
-        .await;
-    }
-
     pub(super) async fn epoch(&self, node: usize) -> i64 {
         let members = self.members(node).await;
         let own = members.iter().find(|member| member["answers"] == true);
@@ -258,21 +227,6 @@ impl Trial {
         for (endpoint, wanted) in self.endpoints.iter().zip(wanted) {
             endpoint.received(wanted).await;
         }
-    }
-
-    /// A node refuses a message and says when to try again, in a time in which nobody gives up.
-    pub(super) async fn refused_at_once(&self, cluster: &Cluster, node: usize) -> Duration {
-        let app = self.app.at(cluster.api(node));
-        let payload = json!({ "stream": "9-none", "place": 0 });
-        let path = app.path("/msg");
-        let begun_at = Instant::now();
-        let event = json!({ "eventType": "threat.refused", "payload": payload });
-        let answer = tokio::time::timeout(AT_ONCE, app.api.post(&path, &event)).await;
-        let answer = answer.expect("it is answered at once");
-        let fault = answer.expect(503);
-        assert_eq!(fault["code"], "unavailable", "{fault}");
-        assert!(answer.header("retry-after").is_some(), "{answer:?}");
-        begun_at.elapsed()
     }
 
     /// What came before may come again from now on.
