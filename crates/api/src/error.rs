@@ -199,6 +199,16 @@ impl ApiError {
         Self::at("path", parameter, reason)
     }
 
+    /// The fault of an object that is itself a field of the body.
+    pub(crate) fn within(mut self, field: &'static str) -> Self {
+        if let Self::Invalid(faults) = &mut self {
+            for fault in faults {
+                fault.loc.insert(1, field.into());
+            }
+        }
+        self
+    }
+
     fn at(part: &'static str, name: &'static str, reason: impl Display) -> Self {
         Self::Invalid(vec![ValidationErrorItem {
             loc: vec![part.into(), name.into()],

@@ -1,6 +1,8 @@
 //! Reads requests: bodies within a limit, JSON with the place of each fault, queries.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -50,8 +52,25 @@ impl<const MAX: usize> FromRequest<ApiState> for Body<MAX> {
                 ));
             }
         };
+        if let Some(reading) = parts.extensions.get::<Reading>() {
+            reading.end();
+        }
         let request = once::Key::of(&parts, &bytes)?;
         Ok(Self { bytes, request })
+    }
+}
+
+/// Whether a request's body was read to its end.
+#[derive(Clone, Default)]
+pub(crate) struct Reading(Arc<AtomicBool>);
+
+impl Reading {
+    fn end(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -61,22 +80,23 @@ fn check_head(headers: &HeaderMap, max: usize) -> ApiResult<()> {
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Code::UnsupportedEncoding.into());
     }
+    check_length(headers, max)
+}
+
+/// Whether the body is no larger than it may be, as far as the head says.
+pub(crate) fn check_length(headers: &HeaderMap, max: usize) -> ApiResult<()> {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok());
-    match length.map(str::parse::<usize>) {
-        Some(Ok(length)) if length > max => Err(Code::PayloadTooLarge.into()),
+    match length.map(str::parse::<u64>) {
+        Some(Ok(length)) if length > max as u64 => Err(Code::PayloadTooLarge.into()),
         _ => Ok(()),
     }
 }
 
 impl<const MAX: usize> Body<MAX> {
     pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> ApiResult<T> {
-        if self.bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(not_an_object());
-        }
-        // The way to a fault is followed only where there is one.
-        serde_json::from_slice(&self.bytes).map_err(|error| located::<T>(&self.bytes, &error))
+        parsed(&self.bytes)
     }
 
     /// Like [`Body::parse`]; nothing at all counts as an empty object.
@@ -101,6 +121,14 @@ fn not_an_object() -> ApiError {
         msg: "must be a JSON object".into(),
         kind: JSON_ERROR,
     }])
+}
+
+/// Reads a JSON object. The way to a fault is followed only where there is one.
+pub(crate) fn parsed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> ApiResult<T> {
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(not_an_object());
+    }
+    serde_json::from_slice(bytes).map_err(|error| located::<T>(bytes, &error))
 }
 
 fn located<'a, T: Deserialize<'a>>(bytes: &'a [u8], error: &serde_json::Error) -> ApiError {

@@ -34,9 +34,9 @@ const AHEAD: Duration = Duration::from_hours(1);
 pub(crate) struct PageQuery {
     /// Items to answer at most: 50 unless given, 250 at most.
     #[param(minimum = 1, maximum = 250)]
-    limit: Option<u64>,
+    pub(crate) limit: Option<u64>,
     /// The `iterator` or `prevIterator` of a page before.
-    iterator: Option<String>,
+    pub(crate) iterator: Option<String>,
 }
 
 /// The order of a list.
@@ -60,10 +60,10 @@ pub(crate) enum Ordering {
 pub(crate) struct WindowQuery {
     /// Only what was made before this instant.
     #[param(value_type = Option<String>, format = DateTime)]
-    before: Option<Timestamp>,
+    pub(crate) before: Option<Timestamp>,
     /// Only what was made after this instant.
     #[param(value_type = Option<String>, format = DateTime)]
-    after: Option<Timestamp>,
+    pub(crate) after: Option<Timestamp>,
 }
 
 /// A page of a list.

@@ -1,12 +1,13 @@
-//! What every request passes through, whatever its route: a request id, any origin, and a net
-//! under panics.
+//! What every request passes through, whatever its route: a request id, any origin, a look at the
+//! size of its body, and a net under panics.
 
 use std::any::Any;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -15,9 +16,11 @@ use tower_http::request_id::{
     MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
 };
 
+use watchfire_domain::limit;
 use watchfire_engine::RouteClass;
 
 use crate::error::{ApiError, Code};
+use crate::extract::{Reading, check_length};
 use crate::state::ApiState;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,6 +29,7 @@ const EXPOSED: [HeaderName; 2] = [REQUEST_ID, header::RETRY_AFTER];
 
 pub(crate) fn around(routes: Router, state: &ApiState) -> Router {
     // Next to the routes: which of them it is must be known.
+    let routes = routes.layer(from_fn(sized));
     let routes = routes.layer(from_fn_with_state(state.clone(), measured));
     // Tokens travel in a header, never in a cookie: another origin gains nothing by asking.
     let cors = CorsLayer::new()
@@ -49,6 +53,38 @@ pub(crate) fn around(routes: Router, state: &ApiState) -> Router {
         .layer(cors)
         .layer(CatchPanicLayer::custom(after_panic));
     routes.layer(layers)
+}
+
+/// Refuses a body that says it is too large, before anybody asks who sends it and before any of it
+/// is read. One that does not say is read no further than the same limit, and only for callers
+/// whose credential holds.
+///
+/// A connection on which some of a body was left unread can't be used again, and the answer says
+/// so: else its client would send the next request into the void.
+async fn sized(mut request: Request, next: Next) -> Response {
+    let reading = Reading::default();
+    let has_body = !request.body().is_end_stream();
+    if has_body {
+        request.extensions_mut().insert(reading.clone());
+    }
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map(MatchedPath::as_str);
+    let max = match (class_of(request.method(), route), route) {
+        (RouteClass::Publish, Some(route)) if route.contains("msg-batch") => limit::BATCH_BYTES_MAX,
+        (RouteClass::Publish, _) => limit::MESSAGE_BODY_BYTES_MAX,
+        (RouteClass::Read | RouteClass::Write | RouteClass::Other, _) => {
+            limit::REQUEST_BODY_BYTES_MAX
+        }
+    };
+    let mut response = match check_length(request.headers(), max) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    if has_body && !reading.has_ended() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 /// Counts the request and the time until its answer begins.

@@ -71,9 +71,16 @@ impl Contract {
     pub fn validate(&self, event_type: &str, payload: &Value) -> Vec<Fault> {
         match self.event_type(event_type) {
             // A schema that does not compile is refused when the contract is loaded.
-            Some(event) => event
-                .compiled()
-                .map_or_else(|_| Vec::new(), |schema| schema.validate(payload)),
+            Some(event) => {
+                let faults = event.compiled().map(|schema| schema.validate(payload));
+                let mut faults = faults.unwrap_or_default();
+                for fault in &mut faults {
+                    if self.is_new_constant(event, fault, payload) {
+                        fault.kind = FaultKind::UnknownValue;
+                    }
+                }
+                faults
+            }
             None if self.accepts(event_type) => Vec::new(),
             None => vec![Fault {
                 path: String::new(),
@@ -81,6 +88,20 @@ impl Contract {
                 kind: FaultKind::UnknownEventType,
             }],
         }
+    }
+
+    /// Whether a member that tells this event type from others has a text that none of them has:
+    /// then the product has added a value, and it was not posted as the wrong event type.
+    fn is_new_constant(&self, event: &EventType, fault: &Fault, payload: &Value) -> bool {
+        let member = fault.path.strip_prefix('/').unwrap_or_default();
+        let Some(text) = payload.get(member).and_then(Value::as_str) else {
+            return false;
+        };
+        let is_taken = |other: &EventType| {
+            let constant = other.about.constants.get(member);
+            constant.is_some_and(|constant| constant == text)
+        };
+        event.about.constants.contains_key(member) && !self.event_types().any(is_taken)
     }
 
     /// This contract with some of its keys replaced, as `[contracts.<name>]` of the configuration
@@ -96,12 +117,14 @@ impl Contract {
             file,
         };
         let (manifest, table) = overridden.read(overrides)?;
-        Ok(Self {
+        let contract = Self {
             name: self.name.clone(),
             manifest,
             table,
             events: self.events.clone(),
-        })
+        };
+        overridden.check(&contract)?;
+        Ok(contract)
     }
 }
 

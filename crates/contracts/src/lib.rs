@@ -32,8 +32,10 @@ pub mod error;
 pub mod facts;
 pub mod manifest;
 pub mod payload;
+mod ping;
 pub mod schema;
 pub mod source;
+pub mod yaml;
 
 pub use catalog::Catalog;
 pub use contract::{Contract, EventType};

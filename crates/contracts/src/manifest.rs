@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::de::{self, IntoDeserializer as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use watchfire_domain::endpoint::{Auth, Method};
 use watchfire_domain::health::Policy;
 use watchfire_domain::limit;
@@ -85,6 +86,7 @@ pub struct Messages {
     pub recipients: Vec<Pointer>,
     pub urgent: Urgent,
     /// Whether event types that are not listed are accepted.
+    #[serde(deserialize_with = "word")]
     pub unlisted: Unlisted,
     /// Whether messages about one record wait for each other, unless the endpoint says otherwise.
     pub ordered: bool,
@@ -143,6 +145,7 @@ pub enum Unlisted {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
+    #[serde(deserialize_with = "word")]
     pub method: Method,
     /// Methods an endpoint may choose instead.
     pub methods: Vec<Method>,
@@ -213,6 +216,7 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Endpoint {
+    #[serde(deserialize_with = "word")]
     pub https: Https,
     pub auth: Vec<AuthKind>,
     /// Event types, or prefixes that end in `*`, an endpoint gets that names none; empty means all.
@@ -264,6 +268,12 @@ impl AuthKind {
     }
 }
 
+/// One of several words. Read as a text first: what else may stand there is then said plainly.
+fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    T::deserialize(text.into_deserializer())
+}
+
 /// How a delivery is made and repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -271,6 +281,7 @@ pub struct Delivery {
     /// Deadline over a whole attempt.
     #[serde(deserialize_with = "attempt_timeout")]
     pub timeout: Duration,
+    #[serde(deserialize_with = "word")]
     pub success: SuccessRule,
     /// Delays between attempts, with their share of chance; empty never retries.
     pub retry: Schedule,
@@ -304,8 +315,10 @@ fn attempt_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
     /// When a delivery is exhausted.
+    #[serde(deserialize_with = "word")]
     pub exhausted: Audience,
     /// When an endpoint changes its state, or is about to.
+    #[serde(deserialize_with = "word")]
     pub health: Audience,
 }
 
@@ -335,8 +348,23 @@ pub struct Ping {
     /// What must be pinged with success before it is done.
     #[serde(default)]
     pub on: Vec<PingOn>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     pub success: SuccessRule,
+    /// How the owner of a personal endpoint stands in the payload.
+    #[serde(default)]
+    pub owner: Option<PingOwner>,
+}
+
+/// How a ping names the owner of the endpoint it asks.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PingOwner {
+    /// The member of the sample that the owner replaces.
+    pub pointer: Pointer,
+    /// The owner stands there as an object with the user's name in this member.
+    pub name: String,
+    /// The entry of the endpoint's metadata that holds further members, as a JSON object.
+    pub metadata: String,
 }
 
 /// What a ping comes before.

@@ -16,6 +16,7 @@
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 use watchfire_domain::endpoint::{Secrets, Settings};
 use watchfire_domain::id::{EventType, MessageId};
 use watchfire_domain::message::RawBody;
@@ -28,8 +29,13 @@ use crate::signature::KeyMismatch;
 
 mod body;
 mod prepare;
+mod recipe;
 
 pub use prepare::Prepared;
+pub use recipe::InvalidRecipe;
+
+/// The header that carries the signature.
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Who is sent to, and how.
 #[derive(Clone, Copy)]
@@ -43,7 +49,8 @@ pub struct Destination<'a> {
 }
 
 /// Under which names the signature goes out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SignatureHeaders {
     /// `webhook-id`, `webhook-timestamp`, `webhook-signature`.
     #[default]
@@ -71,6 +78,15 @@ pub struct Rendered {
     /// Values that hold a secret are marked sensitive.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
+}
+
+impl Rendered {
+    /// The signature it carries.
+    pub fn signature(&self) -> &str {
+        let found = self.headers.iter().find(|(name, _)| *name == SIGNATURE);
+        let text = found.and_then(|(_, value)| value.to_str().ok());
+        text.expect("every request is signed, in printable ASCII")
+    }
 }
 
 impl std::fmt::Debug for Rendered {

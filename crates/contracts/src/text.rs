@@ -4,10 +4,10 @@
 //! `{{` and `}}` stand for single braces. Nothing is computed and nothing nests, so a text is as
 //! safe as its parts.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use watchfire_domain::endpoint::Settings;
 use watchfire_domain::id::{EventType, MessageId};
 
@@ -68,6 +68,11 @@ pub(crate) struct Occasion<'a> {
 }
 
 impl Text {
+    /// A text without placeholders.
+    pub(crate) fn literal(text: &str) -> Self {
+        Self(vec![Piece::Literal(text.to_owned())])
+    }
+
     /// Whether the text is `{payload}`.
     pub(crate) fn is_payload(&self) -> bool {
         self.0 == [Piece::Placeholder(Placeholder::Payload)]
@@ -170,7 +175,7 @@ impl Placeholder {
     }
 }
 
-fn write_display(out: &mut String, value: impl std::fmt::Display) {
+fn write_display(out: &mut String, value: impl fmt::Display) {
     write!(out, "{value}").expect("a string takes any text");
 }
 
@@ -213,6 +218,42 @@ impl FromStr for Text {
     }
 }
 
+/// As it is written in a contract.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => {
+                    f.write_str(&text.replace('{', "{{").replace('}', "}}"))?;
+                }
+                Piece::Placeholder(placeholder) => write!(f, "{{{placeholder}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Payload => f.write_str("payload"),
+            Self::EventType => f.write_str("event_type"),
+            Self::MessageId => f.write_str("message_id"),
+            Self::AcceptedAt => f.write_str("accepted_at"),
+            Self::InstanceUrl => f.write_str("instance_url"),
+            Self::ProductVersion => f.write_str("product_version"),
+            Self::EndpointOwner => f.write_str("endpoint.owner"),
+            Self::EndpointMetadata(name) => write!(f, "endpoint.metadata.{name}"),
+        }
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
@@ -224,6 +265,21 @@ impl<'de> Deserialize<'de> for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_written_as_it_was_read() {
+        for text in [
+            "",
+            "plain",
+            "{payload}",
+            "{{{event_type}}} {message_id}, {accepted_at}",
+            "{instance_url}{product_version}{endpoint.owner}{endpoint.metadata.team}",
+        ] {
+            let read: Text = text.parse().expect("valid");
+            assert_eq!(read.to_string(), text);
+            assert_eq!(read.to_string().parse(), Ok(read));
+        }
+    }
 
     fn check(text: &str, expect: Result<&str, &InvalidText>) {
         let around = Surroundings {

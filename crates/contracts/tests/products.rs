@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use watchfire_contracts::manifest::{Audience, Https, Instance, PingOn};
 use watchfire_contracts::render::{Destination, Event, Prepared, Rendered, SignatureHeaders};
+use watchfire_contracts::schema::FaultKind;
 use watchfire_contracts::{Catalog, Contract};
 use watchfire_domain::endpoint::{Auth, Method, Secrets, Settings};
 use watchfire_domain::message::Urgency;
@@ -225,6 +226,41 @@ fn bodies_that_the_documents_do_not_show_are_valid_too() {
     }
     body["disclaimer"] = serde_json::json!("Confidential");
     check("defectdojo", "scan_added", &body.to_string());
+    // DefectDojo 2.39 sent no title and perhaps no description; before 2.49.1 the user was a text.
+    check(
+        "defectdojo",
+        "finding_added",
+        r#"{"description":null,"user":"Admin User (admin)"}"#,
+    );
+}
+
+#[test]
+fn a_value_that_no_event_type_has_is_new_and_one_of_another_is_a_fault() {
+    let catalog = Catalog::embedded();
+    let kinds = |contract: &str, event_type: &str, member: &str, text: &str| {
+        let contract = catalog.contract(contract).expect("embedded");
+        let sample = &contract.event_type(event_type).expect("listed").sample;
+        let mut payload: Value = serde_json::from_str(sample).expect("JSON");
+        payload[member] = Value::from(text);
+        let faults = contract.validate(event_type, &payload);
+        let kinds = faults.into_iter().map(|fault| fault.kind);
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kinds("dfend", "NEW_DEVICE", "level", "FATAL"),
+        [FaultKind::UnknownValue]
+    );
+    assert_eq!(
+        kinds("dfend", "NEW_DEVICE", "level", "INFO"),
+        [FaultKind::Schema]
+    );
+    assert_eq!(
+        kinds("dfend", "NEW_DEVICE", "type", "BAD_ACTOR"),
+        [FaultKind::Schema]
+    );
+    let threat = |text| kinds("defense-com", "threat.update", "trigger_action", text);
+    assert_eq!(threat("merged"), [FaultKind::UnknownValue]);
+    assert_eq!(threat("closed"), [FaultKind::Schema]);
 }
 
 #[test]

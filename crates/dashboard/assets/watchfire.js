@@ -119,21 +119,24 @@
   });
 
   // Live parts: when the stream says that something changed, the page is asked for again and the
-  // parts that are marked are taken over. Nothing moves while somebody types, reads a dialog or has
-  // paused the view.
+  // parts that are marked are taken over. Nothing moves while somebody types, reads a dialog, has
+  // ticked rows or has paused the view.
   const main = document.querySelector("main[data-stream]");
   if (main) {
     let stale = false, busy = false;
     const paused = () => document.hidden || document.querySelector("[data-pause][aria-pressed=true]")
-      || document.querySelector("[popover]:popover-open") || document.activeElement?.matches("main input, main textarea, main select");
+      || document.querySelector("[popover]:popover-open, main .pick :checked") || document.activeElement?.matches("main input, main textarea, main select");
     const refresh = async () => {
       if (busy || !stale || paused()) return;
       busy = true;
       stale = false;
       try {
         const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-        if (!answer.ok || answer.redirected) return;
+        if (!answer.ok) { stale = true; return; }
+        if (answer.redirected) return;
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        // Somebody may have opened a dialog or begun to type meanwhile.
+        if (paused()) { stale = true; return; }
         for (const part of all("[data-live][id]")) {
           const next = fresh.getElementById(part.id);
           if (!next || next.isEqualNode(part)) continue;

@@ -1,5 +1,5 @@
-//! The files pages refer to: part of the binary, named by what is in them, kept by browsers for
-//! ever.
+//! The files pages refer to: part of the binary but for the portal's logo, named by what is in
+//! them, kept by browsers for ever.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 
 use crate::state::DashboardState;
+use crate::ui::brand::Logo;
 
 /// Digits of the hash in a file's name: no two files of one build meet by chance.
 const HASH_DIGITS: usize = 12;
@@ -24,7 +25,7 @@ const STYLE: &str = concat!(
     include_str!("../assets/history.css"),
 );
 
-/// An embedded file.
+/// A file.
 #[derive(Clone, Debug)]
 pub(crate) struct Asset {
     /// Where it is served.
@@ -34,17 +35,19 @@ pub(crate) struct Asset {
     content: Bytes,
 }
 
-/// All embedded files.
+/// All files.
 #[derive(Debug)]
 pub(crate) struct Assets {
     pub(crate) style: Asset,
     pub(crate) script: Asset,
     pub(crate) icon: Asset,
+    /// At the head of the portal, where the operator set one.
+    pub(crate) logo: Option<Asset>,
     face: Asset,
 }
 
 impl Assets {
-    pub(crate) fn embedded() -> Self {
+    pub(crate) fn with(logo: Option<&Logo>) -> Self {
         let face = Asset::new(
             ("inter", "woff2"),
             "font/woff2",
@@ -68,12 +71,15 @@ impl Assets {
                 "image/svg+xml",
                 Bytes::from_static(include_bytes!("../assets/icon.svg")),
             ),
+            logo: logo
+                .map(|logo| Asset::new(("logo", logo.extension), logo.kind, logo.content.clone())),
             face,
         }
     }
 
-    fn all(&self) -> [&Asset; 4] {
-        [&self.style, &self.script, &self.icon, &self.face]
+    fn all(&self) -> impl Iterator<Item = &Asset> {
+        let embedded = [&self.style, &self.script, &self.icon, &self.face];
+        embedded.into_iter().chain(&self.logo)
     }
 }
 
@@ -109,11 +115,7 @@ pub(crate) async fn serve(
     headers: HeaderMap,
 ) -> Response {
     let path = format!("/assets/{name}");
-    let found = state
-        .assets()
-        .all()
-        .into_iter()
-        .find(|asset| asset.path == path);
+    let found = state.assets().all().find(|asset| asset.path == path);
     match found {
         Some(asset) => asset.answer(&headers),
         None => StatusCode::NOT_FOUND.into_response(),

@@ -11,7 +11,7 @@ use watchfire_store::StoreError;
 use crate::params::encoded;
 use crate::session::Look;
 use crate::state::DashboardState;
-use crate::ui;
+use crate::ui::{self, Brand};
 
 pub(crate) type Answer = Result<Response, Failure>;
 
@@ -200,18 +200,66 @@ struct Told {
     text: String,
 }
 
+/// Whose page a request was for, and where its start is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) brand: Brand,
+    path: String,
+}
+
+impl Start {
+    pub(crate) fn of(path: &str) -> Self {
+        let mut steps = path.split('/').skip(1);
+        let (brand, path) = match (steps.next(), steps.next()) {
+            (Some("portal"), Some(app)) if app.starts_with("app_") => {
+                (Brand::Portal, format!("/portal/{app}"))
+            }
+            (Some("portal"), _) => (Brand::Portal, "/portal".to_owned()),
+            _ => (Brand::Dashboard, "/".to_owned()),
+        };
+        Self { brand, path }
+    }
+}
+
 /// Makes the page of a failure; any other answer stays as it is.
-pub(crate) fn shown(state: &DashboardState, mut response: Response) -> Response {
+pub(crate) fn shown(state: &DashboardState, start: &Start, mut response: Response) -> Response {
     let Some(Told { title, text }) = response.extensions_mut().remove() else {
         return response;
     };
     let body = html! {
         p { (text) }
-        p { a.button href="/" { "To the start" } }
+        p { a.button href=(start.path) { "To the start" } }
     };
-    let page = ui::shell::bare(state, &Look::default(), title, &body);
+    let look = match start.brand {
+        Brand::Dashboard => Look::default(),
+        Brand::Portal => Look {
+            mode: state.portal_look().mode,
+            accent: state.portal_look().accent,
+        },
+    };
+    let page = ui::shell::bare(state, start.brand, &look, title, &body);
     let (mut parts, _) = response.into_parts();
     let (made, body) = page.into_parts();
     parts.headers.extend(made.headers);
     Response::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_leads_back_to_where_its_reader_belongs() {
+        let start = |path| {
+            let Start { brand, path } = Start::of(path);
+            (brand, path)
+        };
+        let portal = |path: &str| (Brand::Portal, path.to_owned());
+        assert_eq!(start("/portal/app_1/endpoints/x"), portal("/portal/app_1"));
+        assert_eq!(start("/portal/session"), portal("/portal"));
+        assert_eq!(start("/portal"), portal("/portal"));
+        for path in ["/dashboard/apps/app_1", "/portals", "/", ""] {
+            assert_eq!(start(path), (Brand::Dashboard, "/".to_owned()), "{path}");
+        }
+    }
 }

@@ -40,4 +40,5 @@ mod ui;
 
 pub use routes::{router, routes_list};
 pub use state::{DashboardConfig, DashboardState, PortalLook, SettingLine, frame_ancestor};
+pub use ui::brand::{InvalidLogo, Logo};
 pub use ui::theme::{Accent, InvalidAccent, InvalidMode, Mode};

@@ -5,8 +5,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::failure::{self, Failure};
+use crate::failure::{self, Failure, Start};
 use crate::state::DashboardState;
+use crate::ui::Brand;
 
 /// What a page may load: our own files and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; \
@@ -44,18 +45,18 @@ pub(crate) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let in_portal = request.uri().path().starts_with("/portal");
+    let start = Start::of(request.uri().path());
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = if changes && !is_ours(request.headers(), state.public_url()) {
         Failure::Forged.into_response()
     } else {
         next.run(request).await
     };
-    response = failure::shown(&state, response);
+    response = failure::shown(&state, &start, response);
     let headers = response.headers_mut();
     headers.extend(FIXED);
     let parents = match state.portal_frame_ancestors() {
-        parents if in_portal && !parents.is_empty() => parents.join(" "),
+        parents if start.brand == Brand::Portal && !parents.is_empty() => parents.join(" "),
         _ => "'none'".to_owned(),
     };
     let policy = HeaderValue::try_from(format!("{POLICY}{parents}"));

@@ -10,6 +10,7 @@ use watchfire_engine::identity::{Authenticator, Tokens};
 
 use crate::assets::Assets;
 use crate::throttle::Throttle;
+use crate::ui::brand::Logo;
 use crate::ui::theme::{Accent, Mode};
 
 /// What an operator sets about the pages.
@@ -43,6 +44,8 @@ pub struct SettingLine {
 pub struct PortalLook {
     /// Shown in place of our name.
     pub title: Option<String>,
+    /// Shown in place of the title.
+    pub logo: Option<Logo>,
     pub accent: Option<Accent>,
     pub mode: Mode,
 }
@@ -71,9 +74,9 @@ impl DashboardState {
             authenticator: Authenticator::new(config.tokens),
             public_url: config.public_url,
             portal_frame_ancestors: config.portal_frame_ancestors,
+            assets: Assets::with(config.portal_look.logo.as_ref()),
             portal_look: config.portal_look,
             settings: config.settings,
-            assets: Assets::embedded(),
             live_places: Arc::new(Semaphore::new(limit::LIVE_VIEWS_MAX)),
             sign_ins: Throttle::default(),
             closing: watch::Sender::new(false),

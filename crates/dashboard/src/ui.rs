@@ -12,6 +12,7 @@
 pub(crate) mod advice;
 pub(crate) mod attempts;
 pub(crate) mod block;
+pub(crate) mod brand;
 pub(crate) mod chart;
 pub(crate) mod code;
 pub(crate) mod control;
@@ -25,6 +26,7 @@ pub(crate) mod theme;
 pub(crate) mod time;
 pub(crate) mod tree;
 
+pub(crate) use self::brand::Brand;
 pub(crate) use self::draft::Draft;
 pub(crate) use self::icon::{Icon, icon};
 pub(crate) use self::shell::{Page, Section};

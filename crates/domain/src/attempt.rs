@@ -49,6 +49,19 @@ pub struct Response {
     pub truncated: bool,
 }
 
+/// By which of an endpoint's recipes a request was made: a recipe is what shapes requests besides
+/// the message, the time and secrets. Numbers begin at 1 with each endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecipeNumber(pub i64);
+
+/// What tells how a request looked, beyond its message and its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub recipe: RecipeNumber,
+    /// The signature it carried, which nobody can make again once the secret is gone.
+    pub signature: String,
+}
+
 /// One attempt as it stands in the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -62,6 +75,8 @@ pub struct Attempt {
     /// The address that was dialled.
     pub address: Option<SocketAddr>,
     pub outcome: Outcome,
+    /// Absent if no request could be made, and of attempts by versions that did not keep it.
+    pub sent: Option<Sent>,
     pub response: Option<Response>,
     pub timing: Timing,
     pub next: AfterAttempt,
@@ -82,6 +97,7 @@ impl Attempt {
             url,
             address: None,
             outcome: Outcome::Skipped { reason },
+            sent: None,
             response: None,
             timing: Timing::default(),
             next: AfterAttempt::Settled { settlement },

@@ -47,8 +47,19 @@ limits! {
     NAME_CHARS_MAX: Characters = 256;
     /// A payload as posted. Larger events belong behind a link.
     PAYLOAD_BYTES_MAX: Bytes = 1024 * 1024;
+    /// A request with one message: a payload of the largest size, and the names around it.
+    MESSAGE_BODY_BYTES_MAX: Bytes = PAYLOAD_BYTES_MAX + 64 * 1024;
+    /// What is read and thrown away of a request that was refused, so that its sender can read the
+    /// answer: closing a connection with unread bytes takes the answer back.
+    LINGER_BYTES_MAX: Bytes = 8 * 1024 * 1024;
+    /// The same, in time.
+    LINGER: Time = Duration::from_secs(2);
     /// Messages in one request; more gain nothing, since a commit takes as many.
     BATCH_MESSAGES_MAX: Count = 1_000;
+    /// Messages whose payloads one request removes.
+    EXPUNGED_MESSAGES_MAX: Count = 1_000;
+    /// Event types of one import, with all that their schemas refer to.
+    IMPORT_BYTES_MAX: Bytes = 8 * 1024 * 1024;
     /// A request with many messages.
     BATCH_BYTES_MAX: Bytes = 4 * 1024 * 1024;
     /// A request body to any other route of the API.
@@ -132,13 +143,20 @@ limits! {
     PAYLOAD_SHOWN_BYTES: Bytes = 12 * 1024;
     /// Activity is kept by the minute this long, and by the hour after that.
     ACTIVITY_MINUTES: Time = hours(4);
+    /// Event types of an application, each hour for itself, whose messages are counted at once.
+    EVENT_TYPE_HOURS_MAX: Count = 5_000;
+    /// Endpoints of all organizations that are looked at to find those of one that need a person.
+    UNWELL_LOOKS_MAX: Count = 1_000;
+    /// The file of the portal's logo. Keeps a page below 100 kB.
+    PORTAL_LOGO_BYTES_MAX: Bytes = 16 * 1024;
     /// Points of one chart of activity.
     ACTIVITY_POINTS_MAX: Count = 2_400;
     /// Refused sign-ins a minute from one address: far more than somebody mistypes.
     SIGN_INS_REFUSED_PER_ADDRESS: Count = 12;
     /// Refused sign-ins a minute from all addresses that nobody has signed in from.
     SIGN_INS_REFUSED: Count = 300;
-    /// The audit log is kept this long: a year and a month, for yearly reviews.
+    /// The audit log is kept this long where `audit_retention` does not say otherwise: a year and a
+    /// month, for yearly reviews.
     AUDIT_RETENTION: Time = hours(400 * 24);
     /// What one line of the audit log says about the state before, or after; larger values are
     /// named by their size.
@@ -213,6 +231,9 @@ limits! {
     NODE_LEASE_BEATS_MIN: Count = 3;
     /// The longest lease that can be set: so long the deliveries of a lost node wait.
     NODE_LEASE_MAX: Time = Duration::from_mins(5);
+    /// Between two hints of a node to others: each is a commit that waits for those of other
+    /// nodes, and whoever gets none looks by itself soon.
+    HINT_REST: Time = Duration::from_millis(100);
     /// Outcomes that wait so long to be recorded make a server not ready.
     STALLED_AFTER: Time = Duration::from_secs(30);
     /// How long other nodes can look up what was changed; one that is away for longer has lost its
@@ -265,6 +286,12 @@ limits! {
     /// Stretches of [`TASK_STEP_SCAN_ROWS_MAX`] messages that a preview of a task looks at; it
     /// says where there are more.
     TASK_PREVIEW_STEPS_MAX: Count = 5;
+    /// Applications a background task reports on in one step.
+    TASK_STEP_APPLICATIONS_MAX: Count = 100;
+    /// Applications a report can be asked for by name.
+    TASK_APPLICATIONS_NAMED_MAX: Count = 1_000;
+    /// A report of a background task, which is answered in one piece.
+    TASK_REPORT_BYTES_MAX: Bytes = 4 * 1024 * 1024;
     /// Deliveries a background task makes each second: a share of what one endpoint can take.
     TASK_DELIVERIES_PER_SECOND: Count = 200;
     /// Due deliveries of an endpoint beyond which background tasks wait for it to catch up, so
@@ -285,6 +312,17 @@ limits! {
     PING_WAIT: Time = Duration::from_secs(20);
     /// Applications whose endpoints are kept ready in memory.
     CACHED_APPLICATIONS_MAX: Count = 2_000;
+    /// Endpoints whose recipe of requests is known to be stored; of others it is stored again.
+    KNOWN_RECIPES_MAX: Count = 200_000;
+    /// The store is told at least so often that a recipe is in use.
+    RECIPE_TOLD: Time = hours(6);
+    /// A recipe stays while an attempt is left that was made up to so long after its last use was
+    /// told: well above the time between two tellings, a request and its recording.
+    RECIPE_GRACE: Time = hours(24);
+    /// Retention looks so often whether a recipe that is not used any more can go.
+    RECIPE_LOOKED_AT: Time = hours(7 * 24);
+    /// Recipes that one run of retention looks at: each look may go through the days of the history.
+    RECIPES_PER_RUN_MAX: Count = 100;
     /// API keys of one owner: the organization itself, or one of its applications.
     API_KEYS_PER_OWNER_MAX: Count = 100;
     /// Credentials, organizations or addresses whose requests are counted at the same time; beyond

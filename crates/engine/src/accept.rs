@@ -20,7 +20,7 @@ use watchfire_store::{
 };
 
 use crate::catalog::Snapshot;
-use crate::dispatch::Job;
+use crate::dispatch::{Job, due_at};
 use crate::event::Event;
 use crate::inner::{Inner, Shared};
 use crate::metrics::Commit;
@@ -279,6 +279,7 @@ async fn commit(inner: &Arc<Inner>, batch: &mut Vec<Waiting>) {
             }
         }
     }
+    inner.committing.lock().clear();
 }
 
 /// Waits for a commit, and lets callers know if it hangs.
@@ -310,8 +311,11 @@ impl Inner {
         };
         if self.rhythm().is_some() {
             let now = self.clock.now();
+            let mut committing = self.committing.lock();
             for Waiting { new, snapshot, .. } in batch {
                 divide(new, snapshot, held, now);
+                let in_turn = new.in_turn.iter();
+                committing.extend(in_turn.map(|turn| (turn.endpoint, turn.record)));
             }
         }
         life
@@ -393,6 +397,7 @@ impl Inner {
                     seq,
                 },
                 standing: Standing::Fresh,
+                claimed_until: None,
                 message: Arc::clone(&new.message),
                 series: Series::START,
                 record: endpoint.and_then(|endpoint| endpoint.record_of(&new.message)),
@@ -414,7 +419,7 @@ fn divide(new: &mut NewMessage, snapshot: &Snapshot, held: ShardSet, now: Timest
             new.elsewhere.push(Elsewhere {
                 endpoint: key,
                 record,
-                due_at: later.unwrap_or(now),
+                due_at: later.unwrap_or_else(|| due_at(&new.message, now)),
                 reason: later.map_or(OwedReason::Spilled, |_| OwedReason::Scheduled),
             });
         } else if let (Some(record), None) = (record, later) {

@@ -19,48 +19,28 @@
 //! comes out of [`Dispatcher::next`] exactly once.
 
 mod fresh;
+mod job;
 mod lane;
+mod moves;
 mod rate;
 mod window;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use watchfire_domain::id::MessageId;
 use watchfire_domain::limit;
-use watchfire_domain::message::Message;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, DeliveryRef, EndpointKey, OwedReason, Seq, Series, Shard, ShardSet, Standing,
+    AppKey, DeliveryRef, EndpointKey, OwedReason, Seq, Shard, ShardSet, Standing,
 };
 
 pub(crate) use self::fresh::FreshMarks;
+pub(crate) use self::job::{Job, due_at};
 use self::lane::Lane;
+pub(crate) use self::moves::Moving;
 use self::rate::Rate;
 pub(crate) use self::window::Pace;
-
-/// A delivery on its way through memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Job {
-    pub(crate) delivery: DeliveryRef,
-    pub(crate) standing: Standing,
-    pub(crate) message: Arc<Message>,
-    pub(crate) series: Series,
-    /// Hash of the record key, where this endpoint keeps the record's order.
-    pub(crate) record: Option<i64>,
-}
-
-impl Job {
-    fn is_fresh(&self) -> bool {
-        self.standing == Standing::Fresh
-    }
-
-    /// Whether it asks an endpoint if it works, and so passes a gate that its health has closed.
-    fn is_ping(&self) -> bool {
-        self.message.details.ping
-    }
-}
 
 /// What became of a pushed job.
 #[derive(Debug)]
@@ -123,7 +103,7 @@ impl Dispatcher {
 
     /// Takes a job in, or says why it must be spilled.
     pub(crate) fn push(&mut self, job: Job, terms: Terms) -> Pushed {
-        let bytes = payload_bytes(&job);
+        let bytes = job.payload_bytes();
         let endpoint = job.delivery.endpoint;
         let bounds = self.bounds;
         self.set_rate(job.delivery.app, terms.application_interval);
@@ -172,7 +152,7 @@ impl Dispatcher {
             }
             self.in_flight += 1;
             self.busy += usize::from(lane.running() == 1);
-            self.queued_bytes = self.queued_bytes.saturating_sub(payload_bytes(&job));
+            self.queued_bytes = self.queued_bytes.saturating_sub(job.payload_bytes());
             self.enlist(endpoint);
             return Some(job);
         }
@@ -290,14 +270,37 @@ impl Dispatcher {
         self.lane(endpoint, app).note_owed();
     }
 
-    /// A write that puts something of this endpoint into `owed` has been decided (`+1`) or has
-    /// ended (`-1`).
-    pub(crate) fn owing_writes(&mut self, endpoint: EndpointKey, app: AppKey, change: isize) {
+    /// A write that puts something of this endpoint into `owed` has been decided.
+    pub(crate) fn begin_move(&mut self, endpoint: EndpointKey, app: AppKey, moving: Moving) {
         let lane = self.lane(endpoint, app);
-        if change > 0 {
-            lane.note_owed();
+        lane.note_owed();
+        lane.moves.begin(moving);
+    }
+
+    /// It has ended.
+    pub(crate) fn end_move(&mut self, endpoint: EndpointKey, moving: Moving) {
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.moves.end(moving);
         }
-        lane.owing_writes = lane.owing_writes.saturating_add_signed(change);
+    }
+
+    /// The store is asked what this endpoint owes. Returns how often something became owed by now,
+    /// for [`Dispatcher::owes_nothing`].
+    pub(crate) fn asked(&mut self, endpoint: EndpointKey) -> u64 {
+        self.lanes.get_mut(&endpoint).map_or(0, |lane| {
+            lane.moves.asked();
+            lane.owed_marks
+        })
+    }
+
+    /// Whether the store, when it answered, may not have known of an earlier delivery of the record
+    /// of this one.
+    pub(crate) fn is_preceded(&self, claimed: &Job) -> bool {
+        let lane = self.lanes.get(&claimed.delivery.endpoint);
+        let (Some(lane), Some(record)) = (lane, claimed.record) else {
+            return false;
+        };
+        lane.moves.precede(record, claimed.delivery.seq)
     }
 
     pub(crate) fn may_owe(&self, endpoint: EndpointKey) -> bool {
@@ -321,11 +324,6 @@ impl Dispatcher {
     /// Like [`Dispatcher::owes`], of what was known to be owed.
     pub(crate) fn still_owes(&mut self, endpoint: EndpointKey, app: AppKey) {
         self.lane(endpoint, app).owes = true;
-    }
-
-    /// How often something of this endpoint became owed, for [`Dispatcher::owes_nothing`].
-    pub(crate) fn owed_marks(&self, endpoint: EndpointKey) -> u64 {
-        self.lanes.get(&endpoint).map_or(0, |lane| lane.owed_marks)
     }
 
     /// The store said that nothing is owed by this endpoint any more. It was asked when the marks
@@ -355,6 +353,13 @@ impl Dispatcher {
         }
     }
 
+    /// How many owed pings this endpoint can take into memory while it takes nothing else.
+    pub(crate) fn room_for_pings(&self, endpoint: EndpointKey) -> usize {
+        let lane = self.lanes.get(&endpoint);
+        let lane = lane.filter(|_| self.queued_bytes < self.bounds.fresh_bytes);
+        lane.map_or(0, Lane::room_for_pings)
+    }
+
     /// When a throttled lane may go on.
     pub(crate) fn next_wake_at(&self) -> Option<Timestamp> {
         self.throttled.first().map(|(at, _)| *at)
@@ -380,7 +385,13 @@ impl Dispatcher {
         self.rates.retain(|_, rate| rate.is_limited());
     }
 
-    fn set_rate(&mut self, app: AppKey, interval: Option<Duration>) {
+    /// Applications that have a rate.
+    pub(crate) fn rated(&self) -> Vec<AppKey> {
+        let rated = self.rates.iter().filter(|(_, rate)| rate.is_limited());
+        rated.map(|(app, _)| *app).collect()
+    }
+
+    pub(crate) fn set_rate(&mut self, app: AppKey, interval: Option<Duration>) {
         if interval.is_some() || self.rates.contains_key(&app) {
             self.rates
                 .entry(app)
@@ -423,7 +434,7 @@ impl Dispatcher {
     }
 
     fn forget_bytes(&mut self, jobs: &[Job]) {
-        let bytes: usize = jobs.iter().map(payload_bytes).sum();
+        let bytes: usize = jobs.iter().map(Job::payload_bytes).sum();
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
     }
 }
@@ -446,10 +457,6 @@ pub(crate) enum LaneGate {
     /// One attempt at a time, to see whether the endpoint is back.
     Probe,
     Closed,
-}
-
-fn payload_bytes(job: &Job) -> usize {
-    job.message.payload.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 #[cfg(test)]

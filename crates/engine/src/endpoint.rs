@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
+use ring::digest::{SHA256, digest};
 use watchfire_contracts::manifest::{Https, Instance};
 use watchfire_contracts::render::{
     Destination, Event, Prepared, RenderError, Rendered, SignatureHeaders,
 };
 use watchfire_contracts::{Catalog as Contracts, Contract};
 use watchfire_deliver::{Policy as AddressPolicy, Scheme, Spelling, Target};
-use watchfire_domain::endpoint::{Auth, Method, Secrets};
+use watchfire_domain::endpoint::Method;
 use watchfire_domain::health::{Decision, Gate, Health, Policy};
-use watchfire_domain::id::{ApplicationId, OrganizationId, Uid};
+use watchfire_domain::id::{ApplicationId, EndpointId, OrganizationId, Uid};
 use watchfire_domain::message::{Message, record_hash};
 use watchfire_domain::outcome::{Cause, Outcome, SkipReason, SuccessRule, Verdict};
 use watchfire_domain::retry::Schedule;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{Shard, ShardSet, StoredApplication, StoredEndpoint};
+use watchfire_store::{Recipe, Shard, ShardSet, StoredApplication, StoredEndpoint};
 
 use crate::dispatch::{LaneGate, Terms};
 use crate::engine::{Config, Parts};
@@ -46,6 +47,7 @@ pub struct Endpoint {
 struct Ready {
     target: Arc<Target>,
     prepared: Prepared,
+    recipe: Recipe,
     /// How the header names are written, where somebody used capital letters.
     spelling: Option<Arc<Spelling>>,
 }
@@ -180,26 +182,41 @@ impl Workshop {
         })?;
         Ok(Ready {
             target: Arc::new(target),
+            recipe: self.recipe(stored.endpoint.identity.id, &prepared),
+            spelling: spelling(&prepared),
             prepared,
-            spelling: spelling(contract, &secrets),
         })
+    }
+
+    fn recipe(&self, endpoint: EndpointId, prepared: &Prepared) -> Recipe {
+        let text = prepared.recipe(|secret| self.vault.fingerprint(endpoint, secret.as_bytes()));
+        let mut recipe = Recipe {
+            digest: [0; 32],
+            text,
+        };
+        let digest = digest(&SHA256, recipe.text.as_bytes());
+        recipe.digest.copy_from_slice(digest.as_ref());
+        recipe
     }
 }
 
 /// The header names of the contract and of the endpoint's owner as they wrote them: names are
 /// case-insensitive, but not every receiver knows.
-fn spelling(contract: &Contract, secrets: &Secrets) -> Option<Arc<Spelling>> {
-    let theirs = contract.manifest().request.headers.iter();
-    let theirs = theirs.map(|header| header.name.as_str());
-    let own = secrets.headers.iter().map(|(name, _)| name.as_str());
-    let auth = match &secrets.auth {
-        Auth::Header { name, .. } => Some(name.as_str()),
-        Auth::None | Auth::Basic { .. } | Auth::Bearer { .. } => None,
-    };
-    let names: Vec<_> = theirs.chain(own).chain(auth).collect();
-    let is_capitalized = |name: &&str| name.bytes().any(|byte| byte.is_ascii_uppercase());
-    let is_needed = names.iter().any(is_capitalized);
-    is_needed.then(|| Arc::new(Spelling::of(names)))
+fn spelling(prepared: &Prepared) -> Option<Arc<Spelling>> {
+    let mut names = prepared.spelled_names().peekable();
+    names.peek()?;
+    Some(Arc::new(Spelling::of(names)))
+}
+
+/// A message as it is rendered for an attempt.
+pub(crate) fn event_of<'m>(message: &'m Message, payload: &'m Bytes, now: Timestamp) -> Event<'m> {
+    Event {
+        message_id: message.id,
+        event_type: &message.event_type,
+        payload,
+        raw_body: message.details.raw_body.as_ref(),
+        now,
+    }
 }
 
 fn lane_gate(gate: Gate) -> LaneGate {
@@ -272,9 +289,7 @@ impl Endpoint {
             .min();
         Terms {
             interval: rate.map(interval),
-            application_interval: self
-                .application_rate
-                .map(|rate| self.interval_of_share(rate, held)),
+            application_interval: self.application_interval(held),
             gate: lane_gate(health.gate(self.health_policy(), now)),
         }
     }
@@ -285,10 +300,11 @@ impl Endpoint {
 
     /// The time between two requests to the application, of which this node makes its part: as
     /// much of the rate as of the endpoints. So all nodes together keep the rate.
-    fn interval_of_share(&self, rate: u32, held: ShardSet) -> Duration {
+    pub(crate) fn application_interval(&self, held: ShardSet) -> Option<Duration> {
+        let rate = self.application_rate?;
         let own = self.siblings.iter().filter(|shard| held.contains(**shard));
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
-        interval(rate) * count(self.siblings.len()) / count(own.count())
+        Some(interval(rate) * count(self.siblings.len()) / count(own.count()))
     }
 
     /// The record this endpoint keeps in order, for this message.
@@ -333,13 +349,7 @@ impl Endpoint {
             .request
             .as_ref()
             .map_err(|unready| self.report(unready))?;
-        let event = Event {
-            message_id: message.id,
-            event_type: &message.event_type,
-            payload,
-            raw_body: message.details.raw_body.as_ref(),
-            now,
-        };
+        let event = event_of(message, payload, now);
         match ready.prepared.render(&event) {
             Ok(rendered) => Ok(Sendable {
                 target: Arc::clone(&ready.target),
@@ -348,6 +358,23 @@ impl Endpoint {
             }),
             Err(error) => Err(self.report(&Unready::Render(error))),
         }
+    }
+
+    /// The same, to be looked at: by what it is made, too.
+    pub(crate) fn rendered(
+        &self,
+        message: &Message,
+        payload: &Bytes,
+        now: Timestamp,
+    ) -> Option<(&Prepared, Rendered)> {
+        let prepared = &self.request.as_ref().ok()?.prepared;
+        let rendered = prepared.render(&event_of(message, payload, now)).ok()?;
+        Some((prepared, rendered))
+    }
+
+    /// What shapes its requests; absent if none can be made.
+    pub(crate) fn recipe(&self) -> Option<&Recipe> {
+        self.request.as_ref().ok().map(|ready| &ready.recipe)
     }
 
     fn report(&self, unready: &Unready) -> Outcome {

@@ -89,7 +89,13 @@ impl Inner {
     pub(crate) async fn hasten(&self, delivery: DeliveryRef) -> StoreResult<()> {
         let now = self.clock.now();
         let DeliveryRef { app, endpoint, seq } = delivery;
-        self.store.hasten(endpoint, Some(seq), now).await?;
+        let life = self.life();
+        let hastened = self
+            .store
+            .hasten(&life, (app, endpoint), Some(seq), now)
+            .await;
+        self.mind(&life, hastened)?;
+        // If it is another node's, the store has told that one.
         self.owed.note(endpoint, app, Some(now));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What the engine's loops share, and the few steps that more than one of them takes.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ use watchfire_store::{
 use crate::accept;
 use crate::catalog::Catalog;
 use crate::cluster::Station;
-use crate::dispatch::{Dispatcher, FreshMarks, Job, LaneGate, Pace, Pushed, Terms};
+use crate::dispatch::{Dispatcher, FreshMarks, Job, LaneGate, Moving, Pace, Pushed, Terms};
 use crate::echo::{Echo, Received};
 use crate::endpoint::Endpoint;
 use crate::engine::{Config, Parts};
@@ -34,6 +34,7 @@ use crate::health_watch::HealthWatch;
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::owed::OwedIndex;
+use crate::recipes::RecipeBook;
 use crate::record::Entry;
 use crate::revocations::Revocations;
 use crate::send;
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) vault: Arc<Vault>,
     pub(crate) contracts: Arc<Contracts>,
     pub(crate) catalog: Catalog,
+    pub(crate) recipes: RecipeBook,
     pub(crate) keyring: Keyring,
     pub(crate) revocations: Revocations,
     pub(crate) owed: OwedIndex,
@@ -79,8 +81,11 @@ pub(crate) struct Inner {
     progressed_at: Mutex<Instant>,
     /// Somebody has created or resumed a background task.
     pub(crate) new_task: Notify,
-    /// Held while messages are appended and put into the lanes.
+    /// Held while messages are appended and put into the lanes. Whoever takes this and `claiming`
+    /// takes that first.
     pub(crate) appending: tokio::sync::Mutex<()>,
+    /// Records of own endpoints whose next message is on its way to disk.
+    pub(crate) committing: Mutex<HashSet<(EndpointKey, i64)>>,
     /// Held while deliveries are claimed and put into the lanes.
     pub(crate) claiming: tokio::sync::Mutex<()>,
     /// A write was refused: this node's life has ended.
@@ -112,6 +117,7 @@ impl Inner {
         let echo = Echo::around(parts.transport.clone(), parts.clock.clone());
         Self {
             catalog: Catalog::new(&parts, &config),
+            recipes: RecipeBook::new(Arc::clone(&parts.store)),
             keyring: Keyring::new(Arc::clone(&parts.store)),
             revocations: Revocations::new(Arc::clone(&parts.store)),
             store: parts.store,
@@ -141,6 +147,7 @@ impl Inner {
             progressed_at: Mutex::new(Instant::now()),
             new_task: Notify::new(),
             appending: tokio::sync::Mutex::default(),
+            committing: Mutex::default(),
             claiming: tokio::sync::Mutex::default(),
             fence_seen: Notify::new(),
             changes_seen: Mutex::default(),
@@ -331,11 +338,11 @@ impl Inner {
         // From now on a later message of the same record must not overtake it.
         shared
             .dispatcher
-            .owes(job.delivery.endpoint, job.delivery.app);
+            .begin_move(job.delivery.endpoint, job.delivery.app, Moving::of(&job));
         let entry = Entry::Spill {
+            due_at: job.due_at(due_at),
             job,
             reason,
-            due_at: Some(due_at),
         };
         self.write(shared.station.life.epoch, entry);
     }
@@ -431,12 +438,23 @@ impl Inner {
         }
     }
 
-    /// Counts a write that makes something of an endpoint owed, from its decision to its end.
-    pub(crate) fn owing_writes(&self, endpoint: EndpointKey, app: AppKey, change: isize) {
-        let mut shared = self.shared.lock();
-        if shared.station.makes(endpoint) || shared.dispatcher.app_of(endpoint).is_some() {
-            shared.dispatcher.owing_writes(endpoint, app, change);
+    /// Does a write that makes something of an endpoint owed, so that nothing overtakes that
+    /// meanwhile.
+    pub(crate) async fn move_into_owed<T>(
+        &self,
+        (endpoint, app): (EndpointKey, AppKey),
+        moving: Moving,
+        write: impl Future<Output = T>,
+    ) -> T {
+        {
+            let mut shared = self.shared.lock();
+            if shared.station.makes(endpoint) || shared.dispatcher.app_of(endpoint).is_some() {
+                shared.dispatcher.begin_move(endpoint, app, moving);
+            }
         }
+        let done = write.await;
+        self.shared.lock().dispatcher.end_move(endpoint, moving);
+        done
     }
 
     /// Begins a new series of attempts, due now.
@@ -459,13 +477,11 @@ impl Inner {
             urgency: watchfire_domain::message::Urgency::Urgent,
             record: None,
         };
-        self.owing_writes(endpoint, app, 1);
         let life = self.life();
+        let write = self.store.record(&life, now, vec![Write::Spill(owed)]);
         let recorded = self
-            .store
-            .record(&life, now, vec![Write::Spill(owed)])
+            .move_into_owed((endpoint, app), Moving::Unkeyed, write)
             .await;
-        self.owing_writes(endpoint, app, -1);
         self.mind(&life, recorded)?;
         // If it is another node's, the store has told that one.
         self.owed.note(endpoint, app, Some(now));

@@ -12,12 +12,16 @@
 //! delivery again before it writes. Nothing of a task lives only in memory, except when its next
 //! step may be.
 //!
+//! Tasks about all of an application or organization ([`whole`]) take their steps likewise.
+//!
 //! # Limits
 //!
 //! A task makes [`limit::TASK_DELIVERIES_PER_SECOND`] deliveries each second at most, and waits
 //! while its endpoint has [`limit::TASK_BACKLOG_MAX`] ordinary deliveries due or is not to be sent
 //! to: so what is owed does not grow with the task, and a fresh delivery never queues behind all
 //! of it.
+
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,11 +34,12 @@ use watchfire_domain::message::Urgency;
 use watchfire_domain::outcome::SkipReason;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Advanced, Candidate, Candidates, DeliveryRef, NewOwed, OwedReason, Series, StoreResult, Task,
-    TaskFailure, TaskKind, TaskState, TaskStep, TaskWrite,
+    Advanced, Candidate, Candidates, DeliveryRef, NewOwed, OwedReason, Series, Shard, StoreResult,
+    Subject, Task, TaskFailure, TaskKind, TaskState, TaskStep, TaskWrite,
 };
 
 use crate::dispatch::LaneGate;
+use crate::dispatch::Moving;
 use crate::endpoint::Endpoint;
 use crate::inner::Inner;
 
@@ -58,6 +63,8 @@ struct Pace {
     next_at: Timestamp,
     /// The present walk has met something that it could not settle yet.
     unsettled: bool,
+    /// Bytes of the task's report, if it has one and we have written it all.
+    reported: Option<usize>,
 }
 
 /// What a step leads to.
@@ -103,8 +110,7 @@ pub(crate) async fn tick(
         let some = inner.store.running_tasks(after, PAGE).await?;
         let Some(last) = some.last() else { break };
         after = Some(last.id);
-        // A task is worked on where its endpoint is sent to: what it must take from memory is there.
-        for task in some.into_iter().filter(|task| inner.makes(task.endpoint)) {
+        for task in some.into_iter().filter(|task| is_ours(inner, task)) {
             let pace = paces.0.get(&task.id).copied();
             let pace = pace.unwrap_or_else(|| Pace::first(&task, now));
             let next = if inner.is_stopping() || pace.next_at > now {
@@ -121,38 +127,63 @@ pub(crate) async fn tick(
     Ok(paces.0.values().map(|pace| pace.next_at).min())
 }
 
+/// A task is worked on where its endpoint is sent to: what it must take from memory is there. One
+/// without an endpoint is worked on by one node, as all that belongs to nobody's shard.
+fn is_ours(inner: &Inner, task: &Task) -> bool {
+    match task.endpoint() {
+        Some(endpoint) => inner.makes(endpoint),
+        None => inner.shared.lock().station.held.contains(Shard::FIRST),
+    }
+}
+
 impl Pace {
     /// A task in the middle of its walk was taken over: nobody knows what the walk met.
     fn first(task: &Task, now: Timestamp) -> Self {
         Self {
             next_at: now,
             unsettled: task.progress.cursor.is_some(),
+            reported: None,
         }
     }
 }
 
 async fn step(inner: &Arc<Inner>, task: &Task, pace: Pace, now: Timestamp) -> StoreResult<Next> {
-    let endpoint = inner.catalog.endpoint(task.app, task.endpoint).await?;
-    let Some(endpoint) = endpoint else {
-        let failed = TaskStep {
-            task: task.clone(),
-            writes: Vec::new(),
-            cursor: task.progress.cursor,
-            looked: 0,
-            state: TaskState::Failed(TaskFailure::EndpointDeleted),
-        };
-        let life = inner.life();
-        let ended = inner.store.advance_task(&life, now, failed).await;
-        inner.mind(&life, ended)?;
-        tracing::info!(task.id = %task.id, "a background task ended: its endpoint was deleted");
-        return Ok(Next::Ended);
-    };
     match task.kind {
         TaskKind::Recover | TaskKind::ReplayMissing | TaskKind::BulkReplay => {
-            send_again(inner, task, &endpoint, now).await
+            match endpoint_of(inner, task).await? {
+                Some(endpoint) => send_again(inner, task, &endpoint, now).await,
+                None => give_up(inner, task, now).await,
+            }
         }
-        TaskKind::CancelMessages => cancel(inner, task, &endpoint, (pace, now)).await,
+        TaskKind::CancelMessages => match endpoint_of(inner, task).await? {
+            Some(endpoint) => cancel(inner, task, &endpoint, (pace, now)).await,
+            None => give_up(inner, task, now).await,
+        },
+        TaskKind::PurgeContent => whole::purge(inner, task, now).await,
+        TaskKind::Usage | TaskKind::Subscriptions => whole::survey(inner, task, pace, now).await,
     }
+}
+
+async fn endpoint_of(inner: &Inner, task: &Task) -> StoreResult<Option<Arc<Endpoint>>> {
+    match task.subject {
+        Subject::Endpoint { app, endpoint } => inner.catalog.endpoint(app, endpoint).await,
+        Subject::Application(_) | Subject::Organization => Ok(None),
+    }
+}
+
+/// Ends a task whose endpoint is gone.
+async fn give_up(inner: &Arc<Inner>, task: &Task, now: Timestamp) -> StoreResult<Next> {
+    let failed = TaskStep {
+        task: task.clone(),
+        writes: Vec::new(),
+        cursor: task.progress.cursor,
+        looked: 0,
+        report: None,
+        state: TaskState::Failed(TaskFailure::EndpointDeleted),
+    };
+    advance(inner, failed, now).await?;
+    tracing::info!(task.id = %task.id, "a background task ended: its endpoint was deleted");
+    Ok(Next::Ended)
 }
 
 /// Makes the next deliveries of a task.
@@ -166,6 +197,7 @@ async fn send_again(
         Next::At(Pace {
             next_at: now + wait,
             unsettled: false,
+            reported: None,
         })
     };
     if !takes_more(inner, endpoint, now).await? {
@@ -182,7 +214,7 @@ async fn send_again(
         Some(_) => TaskState::Running,
         None => TaskState::Finished,
     };
-    let made = write(inner, task, (writes, &candidates, state), now).await?;
+    let made = write(inner, (task, endpoint), (writes, &candidates, state), now).await?;
     let Some(made) = made else {
         return Ok(rest(Duration::ZERO));
     };
@@ -213,7 +245,12 @@ fn is_for(task: &Task, endpoint: &Endpoint, candidate: &Candidate) -> bool {
         TaskKind::ReplayMissing => settings
             .wants(&message.event_type, &message.details)
             .is_ok(),
-        TaskKind::Recover | TaskKind::BulkReplay | TaskKind::CancelMessages => true,
+        TaskKind::Recover
+        | TaskKind::BulkReplay
+        | TaskKind::CancelMessages
+        | TaskKind::PurgeContent
+        | TaskKind::Usage
+        | TaskKind::Subscriptions => true,
     }
 }
 
@@ -224,7 +261,7 @@ fn delivery_again(
     now: Timestamp,
 ) -> NewOwed {
     NewOwed {
-        delivery: delivery_of(task, candidate),
+        delivery: delivery_of(endpoint, candidate),
         due_at: Some(now),
         reason: OwedReason::Requested,
         series: Series {
@@ -237,10 +274,10 @@ fn delivery_again(
     }
 }
 
-fn delivery_of(task: &Task, candidate: &Candidate) -> DeliveryRef {
+fn delivery_of(endpoint: &Endpoint, candidate: &Candidate) -> DeliveryRef {
     DeliveryRef {
-        app: task.app,
-        endpoint: task.endpoint,
+        app: endpoint.stored.app,
+        endpoint: endpoint.stored.key,
         seq: candidate.stored.seq,
     }
 }
@@ -255,29 +292,37 @@ fn time_for(deliveries: usize) -> Duration {
 /// on without us.
 async fn write(
     inner: &Arc<Inner>,
-    task: &Task,
+    (task, endpoint): (&Task, &Endpoint),
     (writes, candidates, state): (Vec<TaskWrite>, &Candidates, TaskState),
     now: Timestamp,
 ) -> StoreResult<Option<usize>> {
     let step = TaskStep {
         task: task.clone(),
         writes,
-        cursor: candidates.next,
+        cursor: candidates.next.map(MessageId::ksuid),
         looked: candidates.looked,
+        report: None,
         state,
     };
-    let life = inner.life();
-    inner.owing_writes(task.endpoint, task.app, 1);
-    let advanced = inner.store.advance_task(&life, now, step).await;
-    inner.owing_writes(task.endpoint, task.app, -1);
-    let advanced = inner.mind(&life, advanced);
+    let (key, app) = (endpoint.stored.key, endpoint.stored.app);
+    let step = advance(inner, step, now);
+    let advanced = inner.move_into_owed((key, app), Moving::Many, step).await;
     // Deliveries may be due now, their turn may have come, or the last one may be gone.
-    inner.owed.note(task.endpoint, task.app, Some(now));
-    Ok(match advanced? {
-        Advanced::Done(done) => {
-            inner.metrics.task_deliveries.inc_by(done as u64);
-            Some(done)
-        }
+    inner.owed.note(key, app, Some(now));
+    let done = advanced?;
+    inner
+        .metrics
+        .task_deliveries
+        .inc_by(done.unwrap_or(0) as u64);
+    Ok(done)
+}
+
+/// Has a step carried out. Returns what was done, or `None` if the task has moved on without us.
+async fn advance(inner: &Arc<Inner>, step: TaskStep, now: Timestamp) -> StoreResult<Option<usize>> {
+    let life = inner.life();
+    let advanced = inner.store.advance_task(&life, now, step).await;
+    Ok(match inner.mind(&life, advanced)? {
+        Advanced::Done(done) => Some(done),
         Advanced::Stale => None,
     })
 }
@@ -293,7 +338,7 @@ async fn cancel(
     (mut pace, now): (Pace, Timestamp),
 ) -> StoreResult<Next> {
     if task.progress.cursor.is_none() {
-        pace.unsettled = take_from_memory(inner, task).await;
+        pace.unsettled = take_from_memory(inner, task, endpoint).await;
     }
     let most = limit::TASK_STEP_DELIVERIES_MAX;
     let candidates = inner.store.candidates(task, most).await?;
@@ -301,7 +346,7 @@ async fn cancel(
     let writes: Vec<_> = candidates
         .found
         .iter()
-        .map(|candidate| cancellation(inner, task, endpoint, candidate, now))
+        .map(|candidate| cancellation(inner, endpoint, candidate, now))
         .collect();
     let planned = writes.len();
     let walks_on = candidates.next.is_some();
@@ -310,7 +355,7 @@ async fn cancel(
     } else {
         TaskState::Finished
     };
-    let done = write(inner, task, (writes, &candidates, state), now).await?;
+    let done = write(inner, (task, endpoint), (writes, &candidates, state), now).await?;
     // One of them was claimed before it could be cancelled; the walk that follows meets it.
     pace.unsettled |= done.is_some_and(|done| done < planned);
     if state == TaskState::Finished && done.is_some() {
@@ -322,10 +367,10 @@ async fn cancel(
 
 /// Has what is queued in memory written to `owed`, where a task can reach it. Returns whether there
 /// was anything the task is about.
-async fn take_from_memory(inner: &Arc<Inner>, task: &Task) -> bool {
+async fn take_from_memory(inner: &Arc<Inner>, task: &Task, endpoint: &Endpoint) -> bool {
     let first_at = |at| MessageId::from_ksuid(Ksuid::first_at(at));
     let span = first_at(task.arguments.since)..first_at(task.arguments.until);
-    if !inner.spill_queued(task.endpoint, &span) {
+    if !inner.spill_queued(endpoint.stored.key, &span) {
         return false;
     }
     // If the disk is slower, the next walk meets them.
@@ -335,14 +380,13 @@ async fn take_from_memory(inner: &Arc<Inner>, task: &Task) -> bool {
 
 fn cancellation(
     inner: &Inner,
-    task: &Task,
     endpoint: &Endpoint,
     candidate: &Candidate,
     now: Timestamp,
 ) -> TaskWrite {
     let owed = candidate.owed;
     TaskWrite::Cancel {
-        delivery: delivery_of(task, candidate),
+        delivery: delivery_of(endpoint, candidate),
         attempt: Box::new(Attempt {
             number: owed.map_or(0, |owed| owed.attempts) + 1,
             trigger: owed.map_or(Trigger::Scheduled, |owed| owed.trigger),

@@ -50,6 +50,7 @@ mod mail;
 mod metrics;
 mod notices;
 mod owed;
+mod recipes;
 mod record;
 mod recover;
 mod revocations;

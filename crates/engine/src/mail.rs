@@ -74,12 +74,15 @@ async fn nap(inner: &Inner) -> Duration {
 /// Mails what is due now, at most [`limit::MAIL_SUBJECTS_MAX`] subjects of it; returns how many.
 async fn tick(inner: &Inner, post: &Post) -> StoreResult<usize> {
     let now = inner.clock.now();
+    let life = inner.life();
     let claim = MailClaim {
+        life: (*life).clone(),
         now,
         lease_until: now + limit::LEASE,
         limit: limit::MAIL_SUBJECTS_MAX,
     };
-    let due = inner.store.claim_mail(claim).await?;
+    let claimed = inner.store.claim_mail(claim).await;
+    let due = inner.mind(&life, claimed)?;
     let claimed = due.len();
     let round_ends = tokio::time::Instant::now() + ROUND_MAX;
     let mut server_is_away = false;

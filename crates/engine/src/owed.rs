@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, Claim, ClaimedDelivery, EndpointDue, EndpointKey, Life, OwedReason, ShardSet, Standing,
-    StoreResult, Wanted,
+    AppKey, Claim, ClaimedDelivery, EndpointDue, EndpointKey, Life, OwedReason, PING_DUE_AT,
+    ShardSet, Standing, StoreResult, Wanted,
 };
 
 use crate::dispatch::{Dispatcher, Job};
@@ -139,10 +139,11 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
             known.clear(*endpoint);
         }
     }
+    let lease_until = now + limit::LEASE;
     let claim = Claim {
         life: (*life).clone(),
         now,
-        lease_until: now + limit::LEASE,
+        lease_until,
         wanted: wanted.iter().map(|(wanted, ..)| *wanted).collect(),
     };
     let claimed = inner.store.claim(claim).await;
@@ -152,11 +153,10 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
             inner.owed.note(*endpoint, *app, Some(now));
         }
     })?;
+    after_what_is_committed(inner, &claimed.deliveries).await;
     let any = !claimed.deliveries.is_empty();
     for claimed in claimed.deliveries {
-        let endpoint = claimed.delivery.endpoint;
-        let marks = asked.get(&endpoint).map_or(0, |(_, marks)| *marks);
-        enqueue(inner, &life, claimed, marks).await;
+        enqueue(inner, (&life, lease_until), claimed).await;
     }
     for due in claimed.endpoints.values() {
         let (_, marks) = asked.get(&due.endpoint).copied().unwrap_or((due.app, 0));
@@ -166,11 +166,30 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
     Ok(any)
 }
 
+/// Waits for the commit that is under way, if a record has both a message in it and a delivery that
+/// was claimed.
+///
+/// The claimed one was accepted by another node. A commit that hangs may have reached the disk, and
+/// whoever posted that message may have learned so at the other node and gone on there: then the
+/// claimed one is the later of the two. A commit that begins only now finds the claimed one owed.
+async fn after_what_is_committed(inner: &Inner, claimed: &[ClaimedDelivery]) {
+    let meets = {
+        let committing = inner.committing.lock();
+        claimed.iter().any(|claimed| {
+            let record = claimed.record;
+            record.is_some_and(|record| committing.contains(&(claimed.delivery.endpoint, record)))
+        })
+    };
+    if meets {
+        drop(inner.appending.lock().await);
+    }
+}
+
 /// Endpoints that are due and have room, each with how much, within the bounds of one claim; and
 /// how often it had become owing by then.
 fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey, u64)> {
     let due = inner.owed.known.lock().due(now);
-    let shared = inner.shared.lock();
+    let mut shared = inner.shared.lock();
     if !shared.station.may_start(Instant::now()) {
         return Vec::new();
     }
@@ -181,11 +200,11 @@ fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey, u64)> {
             inner.owed.known.lock().clear(endpoint);
             continue;
         }
-        let limit = shared.dispatcher.room(endpoint).min(left);
-        if limit > 0 {
-            left -= limit;
-            let marks = shared.dispatcher.owed_marks(endpoint);
-            wanted.push((Wanted { endpoint, limit }, app, marks));
+        let takes = takes(inner, &shared.dispatcher, endpoint, left);
+        if takes.limit > 0 {
+            left -= takes.limit;
+            let marks = shared.dispatcher.asked(endpoint);
+            wanted.push((takes, app, marks));
         }
         if left == 0 || wanted.len() == limit::CLAIM_ENDPOINTS_MAX {
             break;
@@ -194,10 +213,25 @@ fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey, u64)> {
     wanted
 }
 
-/// Puts a claimed delivery into its lane. If something of its endpoint became owed since the store
-/// was asked, an earlier one of its record may be among that: then it goes back and is claimed
-/// anew, so that it does not overtake.
-async fn enqueue(inner: &Arc<Inner>, life: &Life, claimed: ClaimedDelivery, marks: u64) {
+/// What an endpoint can take now. One whose gate is closed takes pings, and is asked for them only
+/// where one may be owed.
+fn takes(inner: &Inner, dispatcher: &Dispatcher, endpoint: EndpointKey, left: usize) -> Wanted {
+    let room = dispatcher.room(endpoint).min(left);
+    let pings = dispatcher.room_for_pings(endpoint).min(left);
+    if room == 0 && pings > 0 && inner.owed.known.lock().is_due(endpoint, PING_DUE_AT) {
+        return Wanted::pings(endpoint, pings);
+    }
+    Wanted::any(endpoint, room)
+}
+
+/// Puts a claimed delivery into its lane. If something of its record was on its way into `owed` when
+/// the store was asked, or since, that may be an earlier one: then it goes back and is claimed anew,
+/// so that it does not overtake.
+async fn enqueue(
+    inner: &Arc<Inner>,
+    (life, lease_until): (&Life, Timestamp),
+    claimed: ClaimedDelivery,
+) {
     let delivery = claimed.delivery;
     let endpoint = inner
         .catalog
@@ -207,6 +241,7 @@ async fn enqueue(inner: &Arc<Inner>, life: &Life, claimed: ClaimedDelivery, mark
     let job = Job {
         delivery,
         standing: Standing::Leased(claimed.token),
+        claimed_until: Some(lease_until),
         message: claimed.message,
         series: claimed.series,
         record: claimed.record,
@@ -218,11 +253,11 @@ async fn enqueue(inner: &Arc<Inner>, life: &Life, claimed: ClaimedDelivery, mark
     }
     let held = shared.station.held;
     let terms = endpoint.map(|endpoint| endpoint.terms(inner.clock.now(), held));
-    let is_outdated = shared.dispatcher.owed_marks(delivery.endpoint) != marks;
+    let is_preceded = shared.dispatcher.is_preceded(&job);
     shared
         .dispatcher
         .still_owes(delivery.endpoint, delivery.app);
-    if job.record.is_some() && is_outdated {
+    if is_preceded {
         let now = inner.clock.now();
         inner.spill(&mut shared, job, OwedReason::Turn, now);
         return;

@@ -26,7 +26,7 @@ use watchfire_store::{
 };
 
 use self::write::write_down;
-use crate::dispatch::Job;
+use crate::dispatch::{Job, Moving};
 use crate::endpoint::Endpoint;
 use crate::event::{Attempted, Event};
 use crate::inner::{Inner, Shared};
@@ -41,7 +41,7 @@ pub(crate) enum Entry {
     Spill {
         job: Job,
         reason: OwedReason,
-        due_at: Option<Timestamp>,
+        due_at: Timestamp,
     },
     /// A job in flight goes back unattempted, through a fault or stop of ours.
     GiveBack { job: Job, due_at: Timestamp },
@@ -54,7 +54,7 @@ enum After {
     Attempted(Box<Judged>),
     Owed {
         job: Job,
-        due_at: Option<Timestamp>,
+        due_at: Timestamp,
         in_flight: bool,
     },
 }
@@ -135,9 +135,6 @@ fn plan(inner: &Inner, now: Timestamp, entries: impl Iterator<Item = (Epoch, Ent
                 due_at,
             } => {
                 writes.push(owe(&job, reason, due_at));
-                shared
-                    .dispatcher
-                    .owing_writes(job.delivery.endpoint, job.delivery.app, 1);
                 after.push(After::Owed {
                     job,
                     due_at,
@@ -145,10 +142,10 @@ fn plan(inner: &Inner, now: Timestamp, entries: impl Iterator<Item = (Epoch, Ent
                 });
             }
             Entry::GiveBack { job, due_at } => {
-                writes.push(owe(&job, OwedReason::Spilled, Some(due_at)));
+                writes.push(owe(&job, OwedReason::Spilled, due_at));
                 after.push(After::Owed {
                     job: job.clone(),
-                    due_at: Some(due_at),
+                    due_at,
                     in_flight: true,
                 });
                 defer(&mut shared, &job, now, &mut writes, &mut after);
@@ -172,15 +169,17 @@ fn defer(
     after: &mut Vec<After>,
 ) {
     let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
-    shared.dispatcher.owing_writes(endpoint, app, 1);
+    shared.dispatcher.begin_move(endpoint, app, Moving::of(job));
     let Some(record) = job.record else {
         return;
     };
     for follower in shared.dispatcher.take_followers(endpoint, record) {
-        shared.dispatcher.owing_writes(endpoint, app, 1);
-        // What is sent again can be earlier than the one it stood behind: it goes first, and the
-        // store keeps the other back.
-        let due_at = (follower.delivery.seq < job.delivery.seq).then_some(now);
+        shared
+            .dispatcher
+            .begin_move(endpoint, app, Moving::of(&follower));
+        // The store keeps it back while it owes an earlier one of the record. Only the store knows:
+        // what is sent again can be earlier than the one it stood behind.
+        let due_at = follower.due_at(now);
         writes.push(owe(&follower, OwedReason::Turn, due_at));
         after.push(After::Owed {
             job: follower,
@@ -190,7 +189,8 @@ fn defer(
     }
 }
 
-fn owe(job: &Job, reason: OwedReason, due_at: Option<Timestamp>) -> Write {
+fn owe(job: &Job, reason: OwedReason, due_at: Timestamp) -> Write {
+    let due_at = Some(due_at);
     match job.standing {
         Standing::Fresh => Write::Spill(NewOwed {
             delivery: job.delivery,
@@ -341,14 +341,14 @@ fn react(inner: &Arc<Inner>, life: &Life, after: Vec<After>, recorded: &[Recorde
                 in_flight,
             } => {
                 let (endpoint, app) = (job.delivery.endpoint, job.delivery.app);
-                shared.dispatcher.owing_writes(endpoint, app, -1);
+                shared.dispatcher.end_move(endpoint, Moving::of(&job));
                 if in_flight {
                     shared.dispatcher.deferred(job.delivery, job.standing);
                 }
                 if job.standing == Standing::Fresh {
                     shared.fresh.done(job.delivery.seq);
                 }
-                inner.owed.note(endpoint, app, due_at);
+                inner.owed.note(endpoint, app, Some(due_at));
             }
         }
     }
@@ -385,7 +385,7 @@ fn react_to_attempt(
             }
         }
         AfterAttempt::Retry { due_at } => {
-            shared.dispatcher.owing_writes(endpoint, app, -1);
+            shared.dispatcher.end_move(endpoint, Moving::of(job));
             shared.dispatcher.deferred(job.delivery, job.standing);
             inner.metrics.retried.inc();
             inner.owed.note(endpoint, app, Some(due_at));

@@ -90,6 +90,7 @@ async fn refresh(inner: &Arc<Inner>, unfinished: Unfinished) -> StoreResult<()> 
                 seq: Seq(stored.seq.0),
             },
             standing: Standing::Fresh,
+            claimed_until: None,
             message: Arc::clone(&stored.message),
             series: Series::START,
             record: endpoint.and_then(|endpoint| endpoint.record_of(&stored.message)),

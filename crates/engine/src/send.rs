@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchfire_deliver::{Exhausted, Request};
-use watchfire_domain::attempt::{AfterAttempt, Attempt, Response, Timing};
+use watchfire_domain::attempt::{AfterAttempt, Attempt, RecipeNumber, Response, Sent, Timing};
 use watchfire_domain::id::AttemptId;
 use watchfire_domain::outcome::{Outcome, SkipReason};
 use watchfire_domain::retry::Schedule;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::Epoch;
+use watchfire_store::{Epoch, StoreResult};
 
 use crate::dispatch::{Job, Pace};
 use crate::endpoint::{Endpoint, Sendable};
@@ -29,6 +29,7 @@ pub(crate) struct Finished {
     id: AttemptId,
     attempted_at: Timestamp,
     address: Option<SocketAddr>,
+    sent: Option<Sent>,
     response: Option<Response>,
     timing: Timing,
 }
@@ -40,12 +41,16 @@ enum NotMade {
     Exhausted(#[from] Exhausted),
     #[error("this node's lease may have ended")]
     NoLease,
+    /// It has waited in its lane for too long: another attempt might begin before this one ends.
+    #[error("its claim may end before the attempt does")]
+    ClaimEnds,
 }
 
 /// What one request yielded.
 struct Made {
     outcome: Outcome,
     address: Option<SocketAddr>,
+    sent: Option<Sent>,
     response: Option<Response>,
     timing: Timing,
 }
@@ -59,6 +64,7 @@ impl Made {
         Self {
             outcome,
             address: None,
+            sent: None,
             response: None,
             timing: Timing::default(),
         }
@@ -90,12 +96,12 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if let Some(job) = self.job.take() {
-            let rest = if self.inner.is_stopping() {
-                Duration::ZERO
+            let now = self.inner.clock.now();
+            let due_at = if self.inner.is_stopping() {
+                job.due_at(now)
             } else {
-                FAULT_REST
+                now + FAULT_REST
             };
-            let due_at = self.inner.clock.now() + rest;
             self.inner
                 .answered(self.epoch, job.delivery.endpoint, Pace::Unknown);
             self.inner
@@ -111,12 +117,8 @@ pub(crate) async fn send(inner: Arc<Inner>, job: Job, epoch: Epoch) {
         job: Some(job.clone()),
         epoch,
     };
-    let endpoint = match inner
-        .catalog
-        .endpoint(job.delivery.app, job.delivery.endpoint)
-        .await
-    {
-        Ok(endpoint) => endpoint,
+    let (endpoint, recipe) = match look_up(&inner, &job).await {
+        Ok(found) => found,
         Err(error) => {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "a delivery rests: its endpoint could not be read");
@@ -127,7 +129,14 @@ pub(crate) async fn send(inner: Arc<Inner>, job: Job, epoch: Epoch) {
     let id = AttemptId::new(attempted_at, inner.entropy.as_ref());
     let made = match &endpoint {
         None => Ok(Made::skipped(SkipReason::EndpointDeleted)),
-        Some(endpoint) => attempt(&inner, endpoint, &job, (attempted_at, epoch)).await,
+        Some(endpoint) => {
+            let begun = Begun {
+                at: attempted_at,
+                epoch,
+                recipe,
+            };
+            attempt(&inner, endpoint, &job, begun).await
+        }
     };
     let made = match made {
         Ok(made) => made,
@@ -144,17 +153,43 @@ pub(crate) async fn send(inner: Arc<Inner>, job: Job, epoch: Epoch) {
         id,
         attempted_at,
         address: made.address,
+        sent: made.sent,
         response: made.response,
         timing: made.timing,
     });
+}
+
+/// The endpoint of a job, and by which recipe its requests are made. Before the attempt's time is
+/// taken: the store may have to be told of the recipe.
+async fn look_up(
+    inner: &Inner,
+    job: &Job,
+) -> StoreResult<(Option<Arc<Endpoint>>, Option<RecipeNumber>)> {
+    let key = job.delivery.endpoint;
+    let endpoint = inner.catalog.endpoint(job.delivery.app, key).await?;
+    let Some(recipe) = endpoint.as_deref().and_then(Endpoint::recipe) else {
+        return Ok((endpoint, None));
+    };
+    let now = inner.clock.now();
+    let number = inner.recipes.number(key, recipe, now).await?;
+    Ok((endpoint, Some(number)))
+}
+
+/// What is settled when an attempt begins.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Timestamp,
+    epoch: Epoch,
+    recipe: Option<RecipeNumber>,
 }
 
 async fn attempt(
     inner: &Inner,
     endpoint: &Endpoint,
     job: &Job,
-    (now, epoch): (Timestamp, Epoch),
+    begun: Begun,
 ) -> Result<Made, NotMade> {
+    let now = begun.at;
     let skips = endpoint.skips(now).filter(|_| !job.message.details.ping);
     if let Some(reason) = skips {
         return Ok(Made::skipped(reason));
@@ -170,6 +205,10 @@ async fn attempt(
         Ok(ready) => ready,
         Err(outcome) => return Ok(Made::without_request(outcome)),
     };
+    let sent = begun.recipe.map(|recipe| Sent {
+        recipe,
+        signature: rendered.signature().to_owned(),
+    });
     let request = Request {
         target,
         method: endpoint.method(),
@@ -178,7 +217,11 @@ async fn attempt(
         body: rendered.body,
         timeout: endpoint.timeout(),
     };
-    if !inner.may_start(epoch) {
+    let ends_at = now + request.timeout;
+    if job.claimed_until.is_some_and(|until| until < ends_at) {
+        return Err(NotMade::ClaimEnds);
+    }
+    if !inner.may_start(begun.epoch) {
         return Err(NotMade::NoLease);
     }
     let report = inner.transport.send(request).await;
@@ -186,6 +229,7 @@ async fn attempt(
     Ok(Made {
         outcome,
         address: report.address,
+        sent,
         timing: report.timing,
         response: report.exchange.ok().map(|answer| answer.response),
     })
@@ -226,6 +270,7 @@ impl Finished {
             url: url.unwrap_or_default(),
             address: self.address,
             outcome: self.outcome,
+            sent: self.sent.take(),
             response: self.response.take(),
             timing: self.timing,
             next,

@@ -1,6 +1,7 @@
 //! The engine as a whole: the embedded store in memory, a scripted transport, and time that passes
 //! as fast as nothing is left to do.
 
+mod claims;
 mod cluster;
 mod harness;
 mod lag;
@@ -8,6 +9,7 @@ mod looking;
 mod mail;
 mod notices;
 mod records;
+mod sent;
 mod tasks;
 
 use std::time::Duration;

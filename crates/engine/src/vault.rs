@@ -24,6 +24,7 @@ const NONCE_BYTES: usize = 24;
 pub struct Vault {
     cipher: XChaCha20Poly1305,
     hashing: hmac::Key,
+    fingerprinting: hmac::Key,
 }
 
 /// A sealed blob did not open: another key, another row, or damage.
@@ -37,7 +38,8 @@ impl Vault {
     pub fn new(key: &[u8; 32]) -> Self {
         Self {
             cipher: XChaCha20Poly1305::new(key.into()),
-            hashing: hashing_key(key),
+            hashing: derived_key(key, b"watchfire hashes of credentials"),
+            fingerprinting: derived_key(key, b"watchfire fingerprints of secrets"),
         }
     }
 
@@ -51,6 +53,16 @@ impl Vault {
     /// Whether `hash` is the credential's; takes the same time wherever they differ.
     pub fn is_hash_of(&self, hash: &[u8; 32], credential: &[u8]) -> bool {
         hmac::verify(&self.hashing, credential, hash).is_ok()
+    }
+
+    /// What tells a secret of an endpoint from the next one, and nothing about either.
+    pub fn fingerprint(&self, endpoint: EndpointId, secret: &[u8]) -> String {
+        let mut context = hmac::Context::with_key(&self.fingerprinting);
+        context.update(endpoint.ksuid().as_bytes());
+        context.update(secret);
+        let tag = context.sign();
+        let start = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        format!("{:016x}", u64::from_be_bytes(start))
     }
 
     /// Seals an endpoint's secrets for storage.
@@ -106,10 +118,11 @@ impl Vault {
     }
 }
 
-/// A key of its own, so that hashes say nothing about what is sealed.
-fn hashing_key(key: &[u8; 32]) -> hmac::Key {
+/// A key for one purpose, so that what is made with it says nothing about what is sealed, or made
+/// for another.
+fn derived_key(key: &[u8; 32], purpose: &[u8]) -> hmac::Key {
     let root = hmac::Key::new(hmac::HMAC_SHA256, key);
-    let derived = hmac::sign(&root, b"watchfire hashes of credentials");
+    let derived = hmac::sign(&root, purpose);
     hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
 }
 
@@ -162,6 +175,17 @@ mod tests {
             changed[place] ^= 1;
             assert!(!vault.is_hash_of(&changed, b"credential"), "byte {place}");
         }
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_one_secret_of_one_endpoint() {
+        let vault = Vault::new(&[1; 32]);
+        let (mine, other) = ids();
+        let print = vault.fingerprint(mine, b"secret");
+        assert_eq!(print, vault.fingerprint(mine, b"secret"));
+        assert_ne!(print, vault.fingerprint(mine, b"secrets"));
+        assert_ne!(print, vault.fingerprint(other, b"secret"));
+        assert_ne!(print, Vault::new(&[2; 32]).fingerprint(mine, b"secret"));
     }
 
     #[test]

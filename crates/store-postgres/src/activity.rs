@@ -15,7 +15,7 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{hour_of, owner_cell};
 use watchfire_store::{
     Activity, ActivityCounts, ActivityPoint, AppKey, EndpointHour, EndpointKey, EndpointStanding,
-    OwedNow, Owner, Step, StoreResult,
+    EventTypeHour, OwedNow, Owner, Step, StoreResult,
 };
 
 use self::counts::{COUNTS, read};
@@ -50,6 +50,17 @@ impl Activity for Postgres {
     ) -> StoreResult<Vec<EndpointHour>> {
         let work = in_transaction!(
             self.people, Mode::Read, tx => endpoint_hours(&tx, app, &endpoints, span)
+        );
+        Ok(work.await?)
+    }
+
+    async fn event_type_hours(
+        &self,
+        app: AppKey,
+        span: (Timestamp, Timestamp),
+    ) -> StoreResult<Vec<EventTypeHour>> {
+        let work = in_transaction!(
+            self.people, Mode::Read, tx => event_type_hours(&tx, app, span)
         );
         Ok(work.await?)
     }
@@ -154,6 +165,28 @@ async fn endpoint_hours(
             delivered: columns.number("delivered")?,
             failed: columns.number("failed")?,
             cancelled: columns.number("cancelled")?,
+        })
+    });
+    hours.collect()
+}
+
+async fn event_type_hours(
+    tx: &Tx,
+    app: AppKey,
+    span: (Timestamp, Timestamp),
+) -> FaultResult<Vec<EventTypeHour>> {
+    let (first, last) = slots(Step::Hour, span);
+    let sql = "SELECT event_type, hour, sum(accepted)::bigint FROM event_type_hour \
+         WHERE app = $1 AND hour BETWEEN $2 AND $3 \
+         GROUP BY hour, event_type ORDER BY hour DESC, event_type DESC LIMIT $4";
+    let most = at_most(limit::EVENT_TYPE_HOURS_MAX);
+    let rows = tx.query(sql, params![app.0, first, last, most]).await?;
+    let hours = rows.iter().map(|row| {
+        let mut columns = Columns::of(row, "event_type_hour");
+        Ok(EventTypeHour {
+            event_type: columns.parsed("event_type")?,
+            begins_at: Step::Hour.begin_of(columns.get("hour")?),
+            accepted: columns.number("accepted")?,
         })
     });
     hours.collect()

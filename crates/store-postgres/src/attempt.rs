@@ -7,7 +7,7 @@ use watchfire_domain::attempt::{AfterAttempt, Attempt, Response};
 use watchfire_domain::id::{AttemptId, Ksuid, MessageId};
 use watchfire_domain::limit;
 use watchfire_domain::outcome::Outcome;
-use watchfire_store::encoding::{NextCells, OutcomeCells, decode_timing, encode_timing};
+use watchfire_store::encoding::{NextCells, OutcomeCells, decode_timing, encode_timing, sent_of};
 use watchfire_store::{AttemptRecord, Seq};
 
 use crate::fault::FaultResult;
@@ -38,6 +38,8 @@ pub(crate) struct NewRows<'n> {
     response_headers: Vec<Option<String>>,
     response_truncated: Vec<Option<bool>>,
     response_bodies: Vec<Option<&'n [u8]>>,
+    recipes: Vec<Option<i64>>,
+    signatures: Vec<Option<&'n str>>,
     response_bytes: usize,
 }
 
@@ -74,6 +76,10 @@ impl<'n> NewRows<'n> {
             .push(response.map(|response| response.truncated));
         self.response_bodies
             .push(response.map(|response| &*response.body));
+        let sent = attempt.sent.as_ref();
+        self.recipes.push(sent.map(|sent| sent.recipe.0));
+        self.signatures
+            .push(sent.map(|sent| sent.signature.as_str()));
         self.response_bytes += response.map_or(0, |response| response.body.len());
         Ok(())
     }
@@ -90,9 +96,10 @@ impl<'n> NewRows<'n> {
         }
         let sql = "INSERT INTO attempt (seq, id, endpoint, message, attempted_at, number, \
              trigger, outcome, status, detail, retry_after_ns, settlement, next_due_at, url, \
-             address, timing, response_headers, response_truncated, response_body) \
+             address, timing, response_headers, response_truncated, response_body, recipe, \
+             signature) \
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-             $15, $16, $17, $18, $19) \
+             $15, $16, $17, $18, $19, $20, $21) \
              ON CONFLICT (seq, id) DO NOTHING RETURNING seq, id";
         let parameters = params![
             self.seqs,
@@ -114,6 +121,8 @@ impl<'n> NewRows<'n> {
             self.response_headers,
             self.response_truncated,
             self.response_bodies,
+            self.recipes,
+            self.signatures,
         ];
         let rows = tx.query(sql, parameters).await?;
         let stored = |row| {
@@ -132,11 +141,11 @@ fn headers_text(response: &Response) -> FaultResult<String> {
 /// The columns of an [`Attempt`], behind those that place it.
 pub(crate) const COLUMNS: &str = "id, attempted_at, number, trigger, url, address, outcome, \
      status, detail, retry_after_ns, settlement, next_due_at, timing, response_headers, \
-     response_truncated, response_body";
-/// The same without what the receiver answered, which is then not read.
+     response_truncated, response_body, recipe, signature";
+/// The same without what was sent and what the receiver answered, which is then not read.
 pub(crate) const COLUMNS_WITHOUT_RESPONSE: &str = "id, attempted_at, number, trigger, url, \
      address, outcome, status, detail, retry_after_ns, settlement, next_due_at, timing, \
-     NULL::text, NULL::boolean, NULL::bytea";
+     NULL::text, NULL::boolean, NULL::bytea, NULL::bigint, NULL::text";
 
 /// Reads [`COLUMNS`].
 pub(crate) fn read(columns: &mut Columns<'_>) -> FaultResult<Attempt> {
@@ -151,6 +160,7 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> FaultResult<Attempt> {
         next: read_next(columns)?,
         timing: columns.decoded("timing", decode_timing)?,
         response: read_response(columns)?,
+        sent: sent_of(columns.get("recipe")?, columns.get("signature")?),
     })
 }
 

@@ -107,8 +107,9 @@ impl History for Postgres {
         Ok(work.await?)
     }
 
-    async fn expunge_payload(&self, app: AppKey, seq: Seq) -> StoreResult<()> {
-        let work = in_transaction!(self.people, Mode::Write, tx => expunge::payload(&tx, app, seq));
+    async fn expunge_payloads(&self, app: AppKey, seqs: Vec<Seq>) -> StoreResult<()> {
+        let work =
+            in_transaction!(self.people, Mode::Write, tx => expunge::payloads(&tx, app, &seqs));
         Ok(work.await?)
     }
 

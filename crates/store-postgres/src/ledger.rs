@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Appended, Claim, ClaimedBatch, EndpointDue, EndpointKey, Ledger, Life, NewMessage, Recorded,
-    Remembered, Seq, ShardSet, StoreResult, Unfinished, Write,
+    AppKey, Appended, Claim, ClaimedBatch, EndpointDue, EndpointKey, Ledger, Life, NewMessage,
+    Recorded, Remembered, Seq, ShardSet, StoreResult, Unfinished, Write,
 };
 
 use crate::nodes;
@@ -48,8 +48,7 @@ impl Ledger for Postgres {
     }
 
     async fn claim(&self, claim: Claim) -> StoreResult<ClaimedBatch> {
-        let work = in_transaction!(self.ledger, Mode::Write, tx => claim::claim(&tx, &claim));
-        Ok(work.await?)
+        Ok(claim::claim(self, &claim).await?)
     }
 
     async fn endpoints_owing(
@@ -65,14 +64,15 @@ impl Ledger for Postgres {
 
     async fn hasten(
         &self,
-        endpoint: EndpointKey,
+        life: &Life,
+        endpoint: (AppKey, EndpointKey),
         seq: Option<Seq>,
         now: Timestamp,
     ) -> StoreResult<()> {
         // A backlog may be large: the commits in between let others through.
         loop {
             let work = in_transaction!(
-                self.ledger, Mode::Write, tx => due::hasten(&tx, endpoint, seq, now)
+                self.ledger, Mode::Write, tx => due::hasten(&tx, life, endpoint, (seq, now))
             );
             if work.await? < limit::COMMIT_ROWS_MAX {
                 return Ok(());

@@ -9,6 +9,7 @@
 //! - A **transaction** (`session`) is short, READ COMMITTED, and bounded in time on both sides.
 //!   One that met another is done again.
 //! - A **target** (`transfer`) takes in another store whole, before any server runs here.
+//! - **Hints** (`hints`) wake other nodes for what was committed for them; nobody relies on them.
 //! - **Partitions** (`partition`): messages and attempts lie by the day, so that retention drops
 //!   whole days.
 //!
@@ -28,8 +29,8 @@
 //!
 //! No decision about a delivery, no clock, no SQL type or error in a public signature. No state of
 //! a connection outlives a transaction (no session settings, no named statements), so that a
-//! pooler in transaction mode may stand in between. It never answers before the commit was
-//! acknowledged.
+//! pooler in transaction mode may stand in between; all that it takes away are the hints. It never
+//! answers before the commit was acknowledged.
 //!
 //! Start reading at `session`, then `ledger`.
 
@@ -38,7 +39,9 @@ mod address;
 mod attempt;
 mod audit;
 mod configuration;
+mod doubt;
 mod fault;
+mod hints;
 mod history;
 mod ledger;
 mod mail;
@@ -52,6 +55,7 @@ mod parameter;
 mod partition;
 mod pool;
 mod prune;
+mod recipes;
 mod row;
 mod search;
 mod session;

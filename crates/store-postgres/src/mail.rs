@@ -14,6 +14,7 @@ use watchfire_store::{
 
 use crate::fault::FaultResult;
 use crate::message::bytes_of;
+use crate::nodes;
 use crate::open::Postgres;
 use crate::parameter::params;
 use crate::row::{Columns, at_most, small_code};
@@ -22,7 +23,7 @@ use crate::session::{Mode, Tx, in_transaction};
 #[async_trait]
 impl Mail for Postgres {
     async fn claim_mail(&self, claim: MailClaim) -> StoreResult<Vec<DueMail>> {
-        let work = in_transaction!(self.ledger, Mode::Write, tx => claim_due(&tx, claim));
+        let work = in_transaction!(self.ledger, Mode::Write, tx => claim_due(&tx, &claim));
         Ok(work.await?)
     }
 
@@ -109,26 +110,39 @@ impl Addition<'_> {
     }
 }
 
-async fn claim_due(tx: &Tx, claim: MailClaim) -> FaultResult<Vec<DueMail>> {
+async fn claim_due(tx: &Tx, claim: &MailClaim) -> FaultResult<Vec<DueMail>> {
+    let node = nodes::hold(tx, &claim.life).await?;
     let now = claim.now.unix_micros();
     // What has rested long enough has nothing more to say.
     let sql = "DELETE FROM mail WHERE (endpoint, kind) IN (SELECT endpoint, kind FROM mail \
-         WHERE count = 0 AND due_at <= $1 ORDER BY endpoint, kind LIMIT $2 \
+         WHERE count = 0 AND due_at <= $1 ORDER BY due_at LIMIT $2 \
          FOR UPDATE SKIP LOCKED)";
     tx.execute(sql, params![now, at_most(limit::COMMIT_ROWS_MAX)])
         .await?;
     let sql = "WITH due AS (SELECT endpoint, kind, due_at AS was_due_at FROM mail \
          WHERE due_at <= $1 AND count > 0 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED), \
-         claimed AS (UPDATE mail m SET due_at = $3, token = m.token + 1, tries = m.tries + 1 \
+         claimed AS (UPDATE mail m SET due_at = $3, lease_node = $4, token = m.token + 1, \
+         tries = m.tries + 1 \
          FROM due WHERE m.endpoint = due.endpoint AND m.kind = due.kind \
          RETURNING m.*, due.was_due_at) \
          SELECT endpoint, kind, token, id, org, application, endpoint_id, count, first_at, \
          last_at, data, tries, left_to FROM claimed ORDER BY was_due_at";
     let until = claim.lease_until.unix_micros();
     let rows = tx
-        .query(sql, params![now, at_most(claim.limit), until])
+        .query(sql, params![now, at_most(claim.limit), until, node])
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// What a node had claimed is due since its last notice.
+pub(crate) async fn end_claims(tx: &Tx, node: i64) -> FaultResult<()> {
+    // In the order in which notices are counted, so that neither waits for the other in a circle.
+    let sql = "WITH claimed AS (SELECT endpoint, kind FROM mail WHERE lease_node = $1 \
+         ORDER BY endpoint, kind FOR UPDATE) \
+         UPDATE mail m SET due_at = least(m.due_at, m.last_at), lease_node = NULL \
+         FROM claimed WHERE m.endpoint = claimed.endpoint AND m.kind = claimed.kind";
+    tx.execute(sql, params![node]).await?;
+    Ok(())
 }
 
 fn read(row: &Row) -> FaultResult<DueMail> {
@@ -172,7 +186,7 @@ async fn write_end(tx: &Tx, end: &MailEnd) -> FaultResult<()> {
         // Those it was left to were told of the first only; what came later is told to all.
         MailResult::Told { rest_until } => {
             let sql = "UPDATE mail SET count = count - coalesce(left_count, $4), first_at = $5, \
-                 due_at = $6, tries = 0, left_to = NULL, left_count = NULL \
+                 due_at = $6, lease_node = NULL, tries = 0, left_to = NULL, left_count = NULL \
                  WHERE endpoint = $1 AND kind = $2 AND token = $3";
             let last_at = end.last_at.unix_micros();
             let rest_until = rest_until.unix_micros();
@@ -182,14 +196,15 @@ async fn write_end(tx: &Tx, end: &MailEnd) -> FaultResult<()> {
         MailResult::Partly { left, due_at } => {
             let left: Vec<_> = left.iter().map(Address::as_str).collect();
             let sql = "UPDATE mail SET left_to = $4, left_count = coalesce(left_count, $5), \
-                 due_at = $6 WHERE endpoint = $1 AND kind = $2 AND token = $3";
+                 due_at = $6, lease_node = NULL \
+                 WHERE endpoint = $1 AND kind = $2 AND token = $3";
             let (left, due_at) = (left.join(" "), due_at.unix_micros());
             let parameters = params![endpoint, kind, token, left, count, due_at];
             tx.execute(sql, parameters).await?;
         }
         MailResult::Failed { due_at } => {
-            let sql =
-                "UPDATE mail SET due_at = $4 WHERE endpoint = $1 AND kind = $2 AND token = $3";
+            let sql = "UPDATE mail SET due_at = $4, lease_node = NULL \
+                 WHERE endpoint = $1 AND kind = $2 AND token = $3";
             let parameters = params![endpoint, kind, token, due_at.unix_micros()];
             tx.execute(sql, parameters).await?;
         }

@@ -72,6 +72,33 @@ const MIGRATIONS: &[Migration] = &[
         // They would let in whoever holds a token that was ended.
         oldest: 6,
     },
+    Migration {
+        version: 7,
+        name: "mail_holder",
+        sql: include_str!("../migrations/0007_mail_holder.sql"),
+        // What they claim has no holder, or the last one, and is given back a little later or
+        // sooner.
+        oldest: 6,
+    },
+    Migration {
+        version: 8,
+        name: "event_type_hour",
+        sql: include_str!("../migrations/0008_event_type_hour.sql"),
+        oldest: 6,
+    },
+    Migration {
+        version: 9,
+        name: "whole_tasks",
+        sql: include_str!("../migrations/0009_whole_tasks.sql"),
+        // They read no task that has no endpoint.
+        oldest: 9,
+    },
+    Migration {
+        version: 10,
+        name: "recipes",
+        sql: include_str!("../migrations/0010_recipes.sql"),
+        oldest: 9,
+    },
 ];
 
 /// A row without `oldest` is of a build that did not say; nothing older may go on after it.

@@ -14,12 +14,10 @@
 mod life;
 mod member;
 
-use std::future;
-
 use async_trait::async_trait;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Beat, Hint, Joined, Life, Members, NodeId, Nodes, PruneOrder, Pruned, StoreResult,
+    Beat, Footprint, Hint, Joined, Life, Members, NodeId, Nodes, PruneOrder, Pruned, StoreResult,
 };
 
 use crate::fault::FaultResult;
@@ -63,9 +61,8 @@ impl Nodes for Postgres {
         Ok(work.await?)
     }
 
-    /// Never returns: whoever waits looks by itself from time to time.
-    async fn next_hint(&self, _: &Life) -> Hint {
-        future::pending().await
+    async fn next_hint(&self, life: &Life) -> Hint {
+        self.hints.next(life).await
     }
 
     async fn prune(&self, order: PruneOrder) -> StoreResult<Pruned> {
@@ -76,6 +73,25 @@ impl Nodes for Postgres {
         let work = in_transaction!(self.ledger, Mode::Write, tx => check(&tx));
         Ok(work.await?)
     }
+
+    async fn footprint(&self) -> StoreResult<Footprint> {
+        let work = in_transaction!(self.people, Mode::Read, tx => footprint(&tx));
+        Ok(work.await?)
+    }
+}
+
+/// How full its disk is only the database's own server knows.
+async fn footprint(tx: &Tx) -> FaultResult<Footprint> {
+    let sql = "SELECT pg_database_size(current_database()), \
+         (SELECT max(version) FROM migration)";
+    let row = tx.first(sql, params![]).await?;
+    let row = row.expect("without a table there is always one row");
+    let mut columns = Columns::of(&row, "migration");
+    Ok(Footprint {
+        bytes: columns.number("size")?,
+        free_bytes: None,
+        schema: columns.get("version")?,
+    })
 }
 
 async fn check(tx: &Tx) -> FaultResult<()> {

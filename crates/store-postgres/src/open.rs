@@ -1,5 +1,7 @@
 //! Opens the store and names everything that can be wrong with a database.
 
+use std::sync::Arc;
+
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 use tracing::warn;
@@ -7,11 +9,12 @@ use watchfire_domain::limit;
 
 use crate::address::Address;
 use crate::fault::{Fault, FaultResult};
+use crate::hints::Hints;
 use crate::ledger::Places;
 use crate::migration::{MigrationError, migrate};
 use crate::parameter::params;
 use crate::partition::Days;
-use crate::pool::Pool;
+use crate::pool::{Pool, Shared};
 use crate::row::Columns;
 use crate::session::{Mode, Tx, in_transaction};
 use crate::tls::MakeTls;
@@ -26,6 +29,7 @@ pub struct Postgres {
     pub(crate) people: Pool,
     pub(crate) days: Days,
     pub(crate) places: Places,
+    pub(crate) hints: Arc<Hints>,
 }
 
 /// How the store is opened.
@@ -122,11 +126,17 @@ impl Postgres {
             source: Box::new(error),
         })?;
         let half = (options.connections / 2).max(1);
+        let hints = Hints::new(address.clone(), tls.clone());
+        let shared = Shared {
+            board: Arc::clone(&hints.board),
+            turns: Arc::default(),
+        };
         let store = Self {
-            ledger: Pool::new(address, &tls, half),
-            people: Pool::new(address, &tls, half),
+            ledger: Pool::new(address, &tls, half, shared.clone()),
+            people: Pool::new(address, &tls, half, shared),
             days: Days::default(),
             places: Places::default(),
+            hints: Arc::new(hints),
         };
         let wrong = |fault| classify(&at, fault);
         let tx = store.ledger.begin(Mode::Write).await.map_err(wrong)?;
@@ -188,6 +198,7 @@ impl Postgres {
     pub fn close(&self) {
         self.ledger.close();
         self.people.close();
+        self.hints.close();
     }
 }
 

@@ -98,7 +98,7 @@ impl Days {
         if self.knows(day) {
             return Ok(());
         }
-        in_transaction!(pool, Mode::Write, tx => make_day(&tx, day)).await?;
+        in_transaction!(pool, Mode::Background, tx => make_day(&tx, day)).await?;
         let mut known = self.0.lock();
         known.insert(day);
         // A server runs for years and writes to the newest days only.

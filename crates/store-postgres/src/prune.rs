@@ -4,8 +4,8 @@
 //!
 //! Whole days first: nobody keeps what is in them any more. Then changes everybody knows of, expired
 //! answers and revocations, old tasks, deleted applications, payloads, finished messages with their
-//! attempts, event ids of dropped days, old roll-ups, notices and lines of the audit log, endpoints
-//! that were deleted long ago. A run stops when its rows are used up; the next one goes on.
+//! attempts, event ids of dropped days, recipes, old roll-ups, notices and lines of the audit log,
+//! endpoints that were deleted long ago. A run stops when its rows are used up; the next one goes on.
 //!
 //! # Days
 //!
@@ -26,11 +26,11 @@
 
 mod messages;
 mod own;
+mod recipes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::hour_of;
 use watchfire_store::{AppKey, PruneOrder, Pruned, Retention, Seq, StoredMessage};
@@ -51,7 +51,7 @@ pub(crate) async fn prune(store: &Postgres, order: PruneOrder) -> FaultResult<Pr
     let dropped = drop_old_day(store, &order).await?;
     let left = order.rows_max.saturating_sub(dropped);
     let run = in_transaction!(
-        store.ledger, Mode::Write, tx => Run::new(order.clone(), left).carry_out(&tx)
+        store.ledger, Mode::Background, tx => Run::new(order.clone(), left).carry_out(&tx)
     );
     let pruned = run.await?;
     Ok(Pruned {
@@ -68,7 +68,7 @@ async fn drop_old_day(store: &Postgres, order: &PruneOrder) -> FaultResult<usize
     let Some(day) = found else {
         return Ok(0);
     };
-    let dropped = in_transaction!(store.ledger, Mode::Write, tx => drop_day(&tx, day)).await;
+    let dropped = in_transaction!(store.ledger, Mode::Background, tx => drop_day(&tx, day)).await;
     match dropped {
         Ok(dropped) => {
             store.days.forget();
@@ -126,11 +126,13 @@ impl Run {
         self.void_tokens(tx).await?;
         self.ended_tasks(tx).await?;
         self.deleted_applications(tx).await?;
+        self.recipes_of_deleted_applications(tx).await?;
         self.expired_payloads(tx).await?;
         self.old_payloads(tx).await?;
         self.old_messages(tx).await?;
         self.own_applications(tx).await?;
         self.event_ids_of_dropped_days(tx).await?;
+        self.old_recipes(tx).await?;
         self.old_minutes(tx).await?;
         self.old_hours(tx).await?;
         self.old_audit(tx).await?;
@@ -236,6 +238,9 @@ impl Run {
              SELECT endpoint, hour FROM endpoint_hour WHERE hour < $1 LIMIT $2)";
         let cutoff = hour_of(self.message_cutoff());
         self.delete(tx, sql, cutoff).await?;
+        let sql = "DELETE FROM event_type_hour WHERE (app, hour, event_type, part) IN (\
+             SELECT app, hour, event_type, part FROM event_type_hour WHERE hour < $1 LIMIT $2)";
+        self.delete(tx, sql, cutoff).await?;
         let sql = "DELETE FROM activity_hour WHERE (owner, hour) IN (\
              SELECT owner, hour FROM activity_hour WHERE hour < $1 LIMIT $2)";
         self.delete(tx, sql, cutoff).await
@@ -251,7 +256,7 @@ impl Run {
     async fn old_audit(&mut self, tx: &Tx) -> FaultResult<()> {
         let sql = "DELETE FROM audit WHERE id = ANY (ARRAY(\
              SELECT id FROM audit WHERE at < $1 LIMIT $2))";
-        let cutoff = self.order.now - limit::AUDIT_RETENTION;
+        let cutoff = self.order.now - self.order.retentions.audit;
         self.delete(tx, sql, cutoff.unix_micros()).await
     }
 
@@ -270,7 +275,8 @@ impl Run {
              WHERE e.deleted_at <= $1 AND e.deleted_at IS NOT NULL \
              AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.endpoint = e.key) \
              AND NOT EXISTS (SELECT 1 FROM owed o WHERE o.endpoint = e.key) LIMIT $2)) \
-             RETURNING key) \
+             RETURNING key), \
+             recipes AS (DELETE FROM recipe WHERE endpoint IN (SELECT key FROM gone)) \
              DELETE FROM endpoint_owed WHERE endpoint IN (SELECT key FROM gone)";
         self.delete(tx, sql, self.message_cutoff().unix_micros())
             .await

@@ -18,16 +18,20 @@
 //! - The server only reads: it was the primary once. The connection is closed, and the next one
 //!   looks for the primary anew.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use watchfire_domain::limit;
 
 use crate::fault::{Ending, Fault, FaultResult};
+use crate::hints::{Board, Told};
 use crate::parameter::Parameter;
 
 /// What a transaction is for.
@@ -35,6 +39,12 @@ use crate::parameter::Parameter;
 pub(crate) enum Mode {
     /// Sees each statement's own moment, and what it has locked.
     Write,
+    /// The same, while no other [`Mode::Write`] of this process is under way. Whoever wants a row of
+    /// which the others hold weak locks, one after the other, would not get it before a lull.
+    Alone,
+    /// Like [`Mode::Write`], for what may take long and writes in no node's name: nobody who wants to
+    /// be alone waits for it.
+    Background,
     /// Sees one moment throughout.
     Read,
 }
@@ -45,16 +55,35 @@ pub(crate) struct Tx {
     connection: Option<Object>,
     /// The server said that it only reads.
     only_reads: AtomicBool,
+    /// Whom it concerns once it has committed.
+    told: Mutex<Told>,
+    board: Arc<Board>,
+    _turn: Turn,
+}
+
+/// Among the writes of this process.
+#[expect(dead_code, reason = "they are held, not read")]
+pub(crate) enum Turn {
+    Shared(OwnedRwLockReadGuard<()>),
+    Alone(OwnedRwLockWriteGuard<()>),
+    None,
 }
 
 impl Tx {
-    pub(crate) async fn begin(connection: Object, mode: Mode) -> FaultResult<Self> {
+    pub(crate) async fn begin(
+        connection: Object,
+        mode: Mode,
+        (turn, board): (Turn, Arc<Board>),
+    ) -> FaultResult<Self> {
         let tx = Self {
             connection: Some(connection),
             only_reads: AtomicBool::new(false),
+            told: Mutex::new(Told::NOBODY),
+            board,
+            _turn: turn,
         };
         let characteristics = match mode {
-            Mode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Mode::Write | Mode::Alone | Mode::Background => "BEGIN ISOLATION LEVEL READ COMMITTED",
             Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         let statement = limit::DATABASE_STATEMENT_TIMEOUT.as_millis();
@@ -114,6 +143,11 @@ impl Tx {
         self.noted(self.connection()?.batch_execute(sql).await)
     }
 
+    /// Notes whom the transaction concerns, for a hint once it has committed.
+    pub(crate) fn concerns(&self, note: impl FnOnce(&mut Told)) {
+        note(&mut self.told.lock());
+    }
+
     /// Notes what an answer says of the server.
     fn noted<T>(&self, answer: Result<T, tokio_postgres::Error>) -> FaultResult<T> {
         if let Err(error) = &answer
@@ -134,10 +168,12 @@ impl Tx {
         match result {
             Ok(()) => {
                 sent.keep();
+                self.board.tell(*self.told.lock());
                 Ok(())
             }
-            // The server has said that it did not commit.
-            Err(error) if error.as_db_error().is_some() => {
+            // The server has said that it did not commit. One that ends the connection with its
+            // answer may have: it says the same while it waits for a replica.
+            Err(error) if error.as_db_error().is_some_and(goes_on) => {
                 sent.keep();
                 Err(error.into())
             }
@@ -166,6 +202,11 @@ impl Drop for Tx {
             Err(_) => drop(Object::take(connection)),
         }
     }
+}
+
+/// Whether a server that reports this goes on with the connection.
+fn goes_on(error: &DbError) -> bool {
+    error.parsed_severity() == Some(Severity::Error)
 }
 
 /// How long a rollback may take before the connection is given up.
@@ -230,7 +271,7 @@ pub(crate) async fn within_bounds<T, E: Ending>(
     call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let most = match mode {
-        Mode::Write => limit::DATABASE_TIMEOUT,
+        Mode::Write | Mode::Alone | Mode::Background => limit::DATABASE_TIMEOUT,
         Mode::Read => limit::DATABASE_READ_TIMEOUT,
     };
     match tokio::time::timeout(most, call).await {
@@ -238,6 +279,26 @@ pub(crate) async fn within_bounds<T, E: Ending>(
         Err(_) => Err(Fault::Late.into()),
     }
 }
+
+/// Does work in a transaction of `$pool`, gives up in time, and leaves the transaction open: the
+/// value is a [`Tx`] and what the work yielded.
+///
+/// The work is an expression of a future that may use `$tx`, a [`Tx`], by reference.
+macro_rules! in_open_transaction {
+    ($pool:expr, $mode:expr, $tx:ident => $work:expr) => {
+        $crate::session::within_bounds($mode, async {
+            let $tx = $pool.begin($mode).await?;
+            match $work.await {
+                Ok(value) => Ok(($tx, value)),
+                Err(end) => {
+                    $tx.roll_back().await;
+                    Err(end)
+                }
+            }
+        })
+    };
+}
+pub(crate) use in_open_transaction;
 
 /// Does work in a transaction of `$pool`, again if it met another one, and gives up in time.
 ///

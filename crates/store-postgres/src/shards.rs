@@ -7,22 +7,22 @@ use watchfire_store::{
     AppKey, Arrival, DeliveryRef, EndpointKey, Life, Shard, ShardSet, Shards, StoreResult,
 };
 
+use crate::doubt::{Trace, commit_for_certain};
 use crate::fault::FaultResult;
 use crate::nodes;
 use crate::open::Postgres;
 use crate::parameter::{Parameter, params};
 use crate::row::{Columns, at_most};
-use crate::session::{Mode, Tx, in_transaction};
+use crate::session::{Mode, Tries, Tx, in_open_transaction, in_transaction};
 
 #[async_trait]
 impl Shards for Postgres {
     async fn take_shards(&self, life: &Life, at_most: usize) -> StoreResult<ShardSet> {
-        let work = in_transaction!(self.ledger, Mode::Write, tx => take(&tx, life, at_most));
-        Ok(work.await?)
+        Ok(take_shards(self, life, at_most).await?)
     }
 
     async fn give_back(&self, life: &Life, shards: ShardSet) -> StoreResult<()> {
-        let work = in_transaction!(self.ledger, Mode::Write, tx => give_back(&tx, life, shards));
+        let work = in_transaction!(self.ledger, Mode::Alone, tx => give_back(&tx, life, shards));
         Ok(work.await?)
     }
 
@@ -42,13 +42,41 @@ pub(crate) fn numbers(shards: ShardSet) -> Vec<i16> {
     shards.iter().map(|shard| i16::from(shard.0)).collect()
 }
 
-async fn take(tx: &Tx, life: &Life, limit: usize) -> FaultResult<ShardSet> {
+/// Shards that a life has taken without knowing it would be served by nobody.
+async fn take_shards(store: &Postgres, life: &Life, limit: usize) -> FaultResult<ShardSet> {
+    let mut tries = Tries::default();
+    loop {
+        match try_take(store, life, limit).await {
+            Err(fault) if tries.again(&fault) => {}
+            ended => return ended,
+        }
+    }
+}
+
+async fn try_take(store: &Postgres, life: &Life, limit: usize) -> FaultResult<ShardSet> {
+    let worked = in_open_transaction!(store.ledger, Mode::Write, tx => take(&tx, life, limit));
+    let (tx, (node, shards)): (Tx, (i64, ShardSet)) = worked.await?;
+    let trace = (!shards.is_empty()).then_some(Trace::Shards { node, shards });
+    commit_for_certain(&store.ledger, tx, trace).await?;
+    Ok(shards)
+}
+
+/// Returns the life's key and what it took.
+async fn take(tx: &Tx, life: &Life, limit: usize) -> FaultResult<(i64, ShardSet)> {
     let key = nodes::hold(tx, life).await?;
     // Keys are given in a row: whoever takes neighbours takes all of an application's endpoints.
     let sql = "UPDATE shard SET node = $1 WHERE shard IN (\
          SELECT shard FROM shard WHERE node IS NULL ORDER BY (shard * 167) % 256 LIMIT $2 \
          FOR UPDATE SKIP LOCKED) RETURNING shard::bigint";
-    read_set(tx, sql, params![key, at_most(limit)]).await
+    let taken = read_set(tx, sql, params![key, at_most(limit)]).await?;
+    Ok((key, taken))
+}
+
+/// Whether the life with this key holds all of these, once whoever is changing them has ended.
+pub(crate) async fn are_held_by(tx: &Tx, key: i64, shards: ShardSet) -> FaultResult<bool> {
+    let sql = "SELECT shard::bigint FROM (         SELECT shard, node FROM shard WHERE shard = ANY($1) ORDER BY shard FOR UPDATE) locked          WHERE node = $2";
+    let held = read_set(tx, sql, params![numbers(shards), key]).await?;
+    Ok(shards.without(held).is_empty())
 }
 
 /// Waits for the life's running writes, so that whoever takes a shard finds all that they wrote.
@@ -79,7 +107,11 @@ pub(crate) struct Arrivals(BTreeMap<EndpointKey, AppKey>);
 
 impl Arrivals {
     pub(crate) fn note(&mut self, delivery: DeliveryRef) {
-        self.0.insert(delivery.endpoint, delivery.app);
+        self.note_endpoint(delivery.endpoint, delivery.app);
+    }
+
+    pub(crate) fn note_endpoint(&mut self, endpoint: EndpointKey, app: AppKey) {
+        self.0.insert(endpoint, app);
     }
 
     /// Tells the holders of their shards, if these are other lives than the one with this key. That
@@ -100,8 +132,10 @@ impl Arrivals {
         let mut shards = Vec::new();
         let mut apps = Vec::new();
         for (endpoint, app) in others {
+            let shard = Shard::of(endpoint);
             endpoints.push(endpoint.0);
-            shards.push(i16::from(Shard::of(endpoint).0));
+            shards.push(i16::from(shard.0));
+            tx.concerns(|told| told.arrived_at(shard));
             apps.push(app.0);
         }
         if endpoints.is_empty() {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
-use watchfire_domain::id::{MessageId, OrganizationId, TaskId};
+use watchfire_domain::id::{OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::{Code as _, StateCells, count_cell};
+use watchfire_store::encoding::{Code as _, StateCells, SubjectCells, count_cell};
 use watchfire_store::{
-    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, Steering, StoreResult, Task,
+    Advanced, Candidates, Conflict, EndpointKey, Life, Range, Steering, StoreResult, Subject, Task,
     TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
 };
 
@@ -75,6 +75,11 @@ impl Tasks for Postgres {
         Ok(work.await?)
     }
 
+    async fn task_report(&self, org: &OrganizationId, id: TaskId) -> StoreResult<Vec<String>> {
+        let work = in_transaction!(self.people, Mode::Read, tx => report(&tx, org, id));
+        Ok(work.await?)
+    }
+
     async fn steer_task(
         &self,
         org: &OrganizationId,
@@ -93,25 +98,49 @@ const COLUMNS: &str = "id, org, app, endpoint, kind, arguments, cursor, looked, 
      failure, paused_us, created_at, updated_at";
 
 pub(crate) async fn create(tx: &Tx, task: &Task) -> Result<(), Refusal> {
-    // The application's row is locked, so that its tasks can be counted.
-    let sql = "SELECT 1 FROM application WHERE key = $1 FOR NO KEY UPDATE";
-    tx.query(sql, params![task.app.0]).await?;
-    let sql = "SELECT 1 FROM endpoint WHERE key = $1 AND app = $2 AND deleted_at IS NULL";
-    if !tx.exists(sql, params![task.endpoint.0, task.app.0]).await? {
+    if !hold(tx, task).await? {
         return Err(Conflict::Missing.into());
     }
-    if is_full(tx, task.app).await? {
+    if is_full(tx, task).await? {
         return Err(Conflict::TaskLimit.into());
     }
     Ok(insert(tx, task).await?)
 }
 
-/// Counts up to the limit, on the index.
-async fn is_full(tx: &Tx, app: AppKey) -> FaultResult<bool> {
-    let sql =
-        "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = $1 AND state IN (0, 4) LIMIT $2) t";
+/// Locks whose tasks are about to be counted. Whether what the task is about is there.
+async fn hold(tx: &Tx, task: &Task) -> FaultResult<bool> {
+    if let Some(app) = task.app() {
+        let sql = "SELECT 1 FROM application WHERE key = $1 FOR NO KEY UPDATE";
+        tx.query(sql, params![app.0]).await?;
+    } else {
+        let sql = "SELECT pg_advisory_xact_lock(hashtext('task'), hashtext($1))";
+        tx.query(sql, params![task.org.as_str()]).await?;
+    }
+    match task.subject {
+        Subject::Endpoint { app, endpoint } => {
+            let sql = "SELECT 1 FROM endpoint WHERE key = $1 AND app = $2 AND deleted_at IS NULL";
+            tx.exists(sql, params![endpoint.0, app.0]).await
+        }
+        Subject::Application(app) => {
+            let sql = "SELECT 1 FROM application WHERE key = $1 AND deleted_at IS NULL";
+            tx.exists(sql, params![app.0]).await
+        }
+        Subject::Organization => Ok(true),
+    }
+}
+
+/// Counts up to the limit, on the index: an application's, or those of no application.
+async fn is_full(tx: &Tx, task: &Task) -> FaultResult<bool> {
     let most = at_most(limit::TASKS_PER_APPLICATION_MAX);
-    let row = tx.first(sql, params![app.0, most]).await?;
+    let row = if let Some(app) = task.app() {
+        let sql = "SELECT count(*) FROM \
+             (SELECT 1 FROM task WHERE app = $1 AND state IN (0, 4) LIMIT $2) t";
+        tx.first(sql, params![app.0, most]).await?
+    } else {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM task \
+             WHERE org = $1 AND app IS NULL AND state IN (0, 4) LIMIT $2) t";
+        tx.first(sql, params![task.org.as_str(), most]).await?
+    };
     let count: i64 = row.map_or(Ok(0), |row| Columns::of(&row, "task").get("count"))?;
     Ok(count >= most)
 }
@@ -122,14 +151,15 @@ async fn insert(tx: &Tx, task: &Task) -> FaultResult<()> {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     );
     let StateCells { state, failure } = task.state.into();
+    let SubjectCells { app, endpoint } = task.subject.into();
     let parameters = params![
         bytes_of(task.id.ksuid()),
         task.org.as_str(),
-        task.app.0,
-        task.endpoint.0,
+        app,
+        endpoint,
         small_code(task.kind),
         json_text(&task.arguments)?,
-        task.progress.cursor.map(|id| bytes_of(id.ksuid())),
+        task.progress.cursor.map(bytes_of),
         count_cell(task.progress.looked),
         count_cell(task.progress.done),
         small(state),
@@ -142,17 +172,24 @@ async fn insert(tx: &Tx, task: &Task) -> FaultResult<()> {
     Ok(())
 }
 
+fn read_subject(columns: &mut Columns<'_>) -> FaultResult<Subject> {
+    let cells = SubjectCells {
+        app: columns.get("app")?,
+        endpoint: columns.get("endpoint")?,
+    };
+    Subject::try_from(cells).map_err(|error| columns.unreadable("endpoint", error))
+}
+
 fn read(row: &Row) -> FaultResult<Task> {
     let mut columns = Columns::of(row, "task");
     Ok(Task {
         id: TaskId::from_ksuid(columns.ksuid("id")?),
         org: columns.parsed("org")?,
-        app: AppKey(columns.get("app")?),
-        endpoint: EndpointKey(columns.get("endpoint")?),
+        subject: read_subject(&mut columns)?,
         kind: columns.code("kind")?,
         arguments: columns.json("arguments")?,
         progress: TaskProgress {
-            cursor: columns.ksuid_if("cursor")?.map(MessageId::from_ksuid),
+            cursor: columns.ksuid_if("cursor")?,
             looked: columns.number("looked")?,
             done: columns.number("done")?,
         },
@@ -191,11 +228,13 @@ async fn list(
         .map(|state| small(StateCells::from(state).state));
     let sql = format!(
         "SELECT {COLUMNS} FROM task WHERE org = $1 AND ($2 IS NULL OR kind = $2) \
-         AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR app = $4){}",
-        page.sql("id", 4)
+         AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR app = $4) \
+         AND kind IS DISTINCT FROM $5{}",
+        page.sql("id", 5)
     );
     let app = filter.app.map(|app| app.0);
-    let filters = params![org.as_str(), kind, state, app];
+    let without = filter.without.map(|kind| small(kind.code()));
+    let filters = params![org.as_str(), kind, state, app, without];
     read_all(tx, &sql, &page.parameters(filters)).await
 }
 
@@ -210,6 +249,17 @@ async fn running(tx: &Tx, after: Option<TaskId>, limit: usize) -> FaultResult<Ve
 
 async fn read_all(tx: &Tx, sql: &str, parameters: &[&dyn Parameter]) -> FaultResult<Vec<Task>> {
     tx.query(sql, parameters).await?.iter().map(read).collect()
+}
+
+async fn report(tx: &Tx, org: &OrganizationId, id: TaskId) -> FaultResult<Vec<String>> {
+    let sql = "SELECT r.text FROM task t JOIN task_report r ON r.task = t.id \
+         WHERE t.id = $1 AND t.org = $2 ORDER BY r.part";
+    let id = bytes_of(id.ksuid());
+    let rows = tx.query(sql, params![id, org.as_str()]).await?;
+    let parts = rows
+        .iter()
+        .map(|row| Columns::of(row, "task_report").get("text"));
+    parts.collect()
 }
 
 /// The task is locked, so that a step that is carried out meanwhile comes before or not at all.

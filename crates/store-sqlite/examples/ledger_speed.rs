@@ -3,7 +3,7 @@
 //! `cargo run --release -p watchfire-store-sqlite --example ledger_speed [folder]`
 //!
 //! Each line is one run on a fresh database: microseconds of wall clock and of this process's CPU
-//! time per row, and the bytes the file and its log take per message.
+//! time per row, and per message the bytes that were handed to the disk and those the file takes.
 
 #![expect(clippy::print_stdout, reason = "a tool for people")]
 
@@ -27,7 +27,9 @@ const PAYLOAD_BYTES: usize = 500;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let parent = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
-    println!("endpoints  batch  append µs (CPU) p99 call  record µs (CPU) p99 call  file B/msg");
+    println!(
+        "endpoints  batch  append µs (CPU) p99 call  record µs (CPU) p99 call  written B/msg  file B/msg"
+    );
     for (endpoints, batch) in [
         (1, 1),
         (1, 16),
@@ -49,6 +51,7 @@ async fn run(folder: &TempDir, endpoints: usize, batch: usize) {
     let batches: Vec<Vec<NewMessage>> = (0..messages / batch)
         .map(|n| (0..batch).map(|m| message(&world, n * batch + m)).collect())
         .collect();
+    let written_before = written_bytes();
     let mut seqs = Vec::new();
     let mut append = Measured::start();
     for batch in batches {
@@ -70,8 +73,10 @@ async fn run(folder: &TempDir, endpoints: usize, batch: usize) {
     let record = record.per(messages);
     drop(world);
     store.close().await;
-    let bytes = file_bytes(folder.path()) / u64::try_from(messages).expect("a small count");
-    println!("{endpoints:9}  {batch:5}  {append}  {record}  {bytes:10}");
+    let count = u64::try_from(messages).expect("a small count");
+    let written = (written_bytes() - written_before) / count;
+    let stored = file_bytes(folder.path()) / count;
+    println!("{endpoints:9}  {batch:5}  {append}  {record}  {written:13}  {stored:10}");
 }
 
 fn message(world: &World, n: usize) -> NewMessage {
@@ -146,6 +151,16 @@ fn cpu_time() -> Duration {
         .map(|field| field.parse::<u64>().expect("a number of ticks"))
         .sum();
     Duration::from_millis(ticks * 10)
+}
+
+/// Bytes this process handed to the disk so far.
+fn written_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").expect("Linux tells");
+    let line = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok())
+        .expect("a number of bytes")
 }
 
 fn file_bytes(folder: &Path) -> u64 {

@@ -15,7 +15,7 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{hour_of, owner_cell};
 use watchfire_store::{
     Activity, ActivityCounts, ActivityPoint, AppKey, EndpointHour, EndpointKey, EndpointStanding,
-    OwedNow, Owner, Step, StoreResult,
+    EventTypeHour, OwedNow, Owner, Step, StoreResult,
 };
 
 use self::counts::{COUNTS, read};
@@ -54,6 +54,16 @@ impl Activity for Sqlite {
     ) -> StoreResult<Vec<EndpointHour>> {
         self.readers
             .run(move |connection| endpoint_hours(connection, app, endpoints, span))
+            .await
+    }
+
+    async fn event_type_hours(
+        &self,
+        app: AppKey,
+        span: (Timestamp, Timestamp),
+    ) -> StoreResult<Vec<EventTypeHour>> {
+        self.readers
+            .run(move |connection| event_type_hours(connection, app, span))
             .await
     }
 
@@ -204,6 +214,29 @@ fn endpoint_hours(
                 cancelled: next("cancelled")?.unsigned_abs(),
             });
         }
+    }
+    Ok(hours)
+}
+
+fn event_type_hours(
+    connection: &Connection,
+    app: AppKey,
+    span: (Timestamp, Timestamp),
+) -> FaultResult<Vec<EventTypeHour>> {
+    let (first, last) = slots(Step::Hour, span);
+    let sql = "SELECT event_type, hour, accepted FROM event_type_hour \
+         WHERE app = ?1 AND hour BETWEEN ?2 AND ?3 ORDER BY hour DESC, event_type DESC LIMIT ?4";
+    let mut statement = connection.prepare_cached(sql)?;
+    let most = i64::try_from(limit::EVENT_TYPE_HOURS_MAX).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![app.0, first, last, most])?;
+    let mut hours = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut columns = Columns::of(row, "event_type_hour");
+        hours.push(EventTypeHour {
+            event_type: columns.parsed("event_type")?,
+            begins_at: Step::Hour.begin_of(columns.get("hour")?),
+            accepted: columns.get::<i64>("accepted")?.unsigned_abs(),
+        });
     }
     Ok(hours)
 }

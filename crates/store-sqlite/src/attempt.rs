@@ -5,7 +5,9 @@ use rusqlite::{Row, params};
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Response};
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
 use watchfire_domain::outcome::Outcome;
-use watchfire_store::encoding::{Code as _, NextCells, OutcomeCells, decode_timing, encode_timing};
+use watchfire_store::encoding::{
+    Code as _, NextCells, OutcomeCells, decode_timing, encode_timing, sent_of,
+};
 use watchfire_store::{AttemptRecord, EndpointKey, Seq, StoredAttempt};
 
 use crate::fault::FaultResult;
@@ -16,8 +18,9 @@ use crate::writer::Tx;
 /// could be undone in the middle, as `INSERT … SELECT` could.
 const INSERT: &str = "INSERT INTO attempt (seq, id, endpoint, message, attempted_at, number, \
      trigger, outcome, status, detail, retry_after_ns, settlement, next_due_at, url, address, \
-     timing, response_headers, response_truncated, response_body) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
+     timing, response_headers, response_truncated, response_body, recipe, signature) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
+     ?19, ?20, ?21) \
      ON CONFLICT (seq, id) DO NOTHING";
 
 /// What an insert found.
@@ -60,6 +63,8 @@ pub(crate) fn insert(
             response.map(headers_text).transpose()?,
             response.map(|response| response.truncated),
             response.map(|response| &*response.body),
+            attempt.sent.as_ref().map(|sent| sent.recipe.0),
+            attempt.sent.as_ref().map(|sent| &sent.signature),
         ],
     )?;
     Ok(match changed {
@@ -78,11 +83,12 @@ fn headers_text(response: &Response) -> FaultResult<String> {
 pub(crate) const COLUMNS: &str = "a.seq, a.message, m.event_type, a.endpoint, e.id, a.id, \
      a.attempted_at, a.number, a.trigger, a.url, a.address, a.outcome, a.status, a.detail, \
      a.retry_after_ns, a.settlement, a.next_due_at, a.timing, a.response_headers, \
-     a.response_truncated, a.response_body";
-/// The same without what the receiver answered, whose pages are then not read.
+     a.response_truncated, a.response_body, a.recipe, a.signature";
+/// The same without what was sent and what the receiver answered, whose pages are then not read.
 pub(crate) const COLUMNS_WITHOUT_RESPONSE: &str = "a.seq, a.message, m.event_type, a.endpoint, \
      e.id, a.id, a.attempted_at, a.number, a.trigger, a.url, a.address, a.outcome, a.status, \
-     a.detail, a.retry_after_ns, a.settlement, a.next_due_at, a.timing, NULL, NULL, NULL";
+     a.detail, a.retry_after_ns, a.settlement, a.next_due_at, a.timing, NULL, NULL, NULL, NULL, \
+     NULL";
 
 /// Reads [`COLUMNS`].
 pub(crate) fn read(row: &Row<'_>) -> FaultResult<StoredAttempt> {
@@ -109,6 +115,7 @@ fn read_attempt(columns: &mut Columns<'_>) -> FaultResult<Attempt> {
         next: read_next(columns)?,
         timing: columns.decoded("timing", decode_timing)?,
         response: read_response(columns)?,
+        sent: sent_of(columns.get("recipe")?, columns.get("signature")?),
     })
 }
 

@@ -20,6 +20,12 @@ pub(crate) struct Folder {
     _lock: File,
 }
 
+/// What is left for us on the disk a file lies on; `None` if the system does not say.
+pub(crate) fn free_bytes(file: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(file).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
+}
+
 impl Folder {
     /// Creates the folder if need be and locks it.
     pub(crate) fn lock(path: &Path) -> Result<Self, OpenError> {
@@ -71,4 +77,25 @@ fn read_pid(lock: &mut File) -> Option<u32> {
     let mut text = String::new();
     lock.take(PID_DIGITS_MAX).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use watchfire_store::Nodes as _;
+
+    use crate::open::{Options, Sqlite};
+
+    #[tokio::test]
+    async fn a_database_on_a_disk_knows_what_is_left_there() {
+        let folder = tempfile::TempDir::new().expect("a folder can be made");
+        let on_disk = Sqlite::open(folder.path(), Options::default()).expect("open it");
+        let footprint = on_disk.footprint().await.expect("look");
+        assert!(
+            footprint.free_bytes.is_some_and(|free| free > 0),
+            "{footprint:?}"
+        );
+        let in_memory = Sqlite::in_memory().expect("open it");
+        let footprint = in_memory.footprint().await.expect("look");
+        assert_eq!(footprint.free_bytes, None);
+    }
 }

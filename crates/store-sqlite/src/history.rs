@@ -112,8 +112,8 @@ impl History for Sqlite {
             .await
     }
 
-    async fn expunge_payload(&self, app: AppKey, seq: Seq) -> StoreResult<()> {
-        let work = move |tx: &mut Tx<'_>| expunge::payload(tx, app, seq);
+    async fn expunge_payloads(&self, app: AppKey, seqs: Vec<Seq>) -> StoreResult<()> {
+        let work = move |tx: &mut Tx<'_>| expunge::payloads(tx, app, &seqs);
         Ok(self.writer.run::<_, Fault, _>(Rows(1), work).await?)
     }
 

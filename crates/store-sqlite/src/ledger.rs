@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Appended, Claim, ClaimedBatch, EndpointDue, EndpointKey, Ledger, Life, NewMessage, Recorded,
-    Remembered, Seq, ShardSet, StoreResult, Unfinished, Write,
+    AppKey, Appended, Claim, ClaimedBatch, EndpointDue, EndpointKey, Ledger, Life, NewMessage,
+    Recorded, Remembered, Seq, ShardSet, StoreResult, Unfinished, Write,
 };
 
 use crate::fault::Fault;
@@ -63,14 +63,16 @@ impl Ledger for Sqlite {
 
     async fn hasten(
         &self,
-        endpoint: EndpointKey,
+        life: &Life,
+        endpoint: (AppKey, EndpointKey),
         seq: Option<Seq>,
         now: Timestamp,
     ) -> StoreResult<()> {
         // A backlog may be large: the commits in between let others through.
         loop {
             let rows = Rows(limit::COMMIT_ROWS_MAX);
-            let work = move |tx: &mut Tx<'_>| claim::hasten(tx, endpoint, seq, now);
+            let life = life.clone();
+            let work = move |tx: &mut Tx<'_>| claim::hasten(tx, &life, endpoint, (seq, now));
             if self.writer.run::<_, Fault, _>(rows, work).await? < limit::COMMIT_ROWS_MAX {
                 return Ok(());
             }

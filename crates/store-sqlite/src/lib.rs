@@ -49,6 +49,7 @@ mod owed;
 mod plans;
 mod prune;
 mod readers;
+mod recipes;
 mod row;
 mod search;
 mod shards;

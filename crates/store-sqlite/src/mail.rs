@@ -12,6 +12,7 @@ use watchfire_store::{
 };
 
 use crate::fault::{Fault, FaultResult};
+use crate::nodes;
 use crate::open::Sqlite;
 use crate::row::Columns;
 use crate::writer::{Rows, Tx};
@@ -19,11 +20,9 @@ use crate::writer::{Rows, Tx};
 #[async_trait]
 impl Mail for Sqlite {
     async fn claim_mail(&self, claim: MailClaim) -> StoreResult<Vec<DueMail>> {
-        let work = move |tx: &mut Tx<'_>| claim_due(tx, claim);
-        Ok(self
-            .writer
-            .run::<_, Fault, _>(Rows(claim.limit), work)
-            .await?)
+        let rows = Rows(claim.limit);
+        let work = move |tx: &mut Tx<'_>| claim_due(tx, &claim);
+        Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
     }
 
     async fn end_mail(&self, ends: Vec<MailEnd>) -> StoreResult<()> {
@@ -71,7 +70,8 @@ pub(crate) fn count(
     Ok(())
 }
 
-fn claim_due(tx: &Tx<'_>, claim: MailClaim) -> FaultResult<Vec<DueMail>> {
+fn claim_due(tx: &Tx<'_>, claim: &MailClaim) -> FaultResult<Vec<DueMail>> {
+    let node = nodes::key_of(tx.connection(), &claim.life)?;
     let now = claim.now.unix_micros();
     // What has rested long enough has nothing more to say.
     let sql = "DELETE FROM mail WHERE (endpoint, kind) IN \
@@ -88,15 +88,23 @@ fn claim_due(tx: &Tx<'_>, claim: MailClaim) -> FaultResult<Vec<DueMail>> {
     while let Some(row) = rows.next()? {
         due.push(read(row)?);
     }
-    let sql = "UPDATE mail SET due_at = ?3, token = token + 1, tries = tries + 1 \
-         WHERE endpoint = ?1 AND kind = ?2";
+    let sql = "UPDATE mail SET due_at = ?3, lease_node = ?4, token = token + 1, \
+         tries = tries + 1 WHERE endpoint = ?1 AND kind = ?2";
     for mail in &mut due {
         let until = claim.lease_until.unix_micros();
-        tx.execute(sql, params![mail.endpoint.0, mail.kind.code(), until])?;
+        tx.execute(sql, params![mail.endpoint.0, mail.kind.code(), until, node])?;
         mail.token += 1;
         mail.tries += 1;
     }
     Ok(due)
+}
+
+/// What a node had claimed is due since its last notice.
+pub(crate) fn end_claims(tx: &Tx<'_>, node: i64) -> FaultResult<()> {
+    let sql = "UPDATE mail SET due_at = min(due_at, last_at), lease_node = NULL \
+         WHERE lease_node = ?1";
+    tx.execute(sql, [node])?;
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> FaultResult<DueMail> {
@@ -130,7 +138,7 @@ fn write_end(tx: &Tx<'_>, end: &MailEnd) -> FaultResult<()> {
         // Those it was left to were told of the first only; what came later is told to all.
         MailResult::Told { rest_until } => {
             let sql = "UPDATE mail SET count = count - coalesce(left_count, ?4), first_at = ?5, \
-                 due_at = ?6, tries = 0, left_to = NULL, left_count = NULL \
+                 due_at = ?6, lease_node = NULL, tries = 0, left_to = NULL, left_count = NULL \
                  WHERE endpoint = ?1 AND kind = ?2 AND token = ?3";
             tx.execute(
                 sql,
@@ -147,7 +155,8 @@ fn write_end(tx: &Tx<'_>, end: &MailEnd) -> FaultResult<()> {
         MailResult::Partly { left, due_at } => {
             let left: Vec<_> = left.iter().map(Address::as_str).collect();
             let sql = "UPDATE mail SET left_to = ?4, left_count = coalesce(left_count, ?5), \
-                 due_at = ?6 WHERE endpoint = ?1 AND kind = ?2 AND token = ?3";
+                 due_at = ?6, lease_node = NULL \
+                 WHERE endpoint = ?1 AND kind = ?2 AND token = ?3";
             tx.execute(
                 sql,
                 params![
@@ -161,8 +170,8 @@ fn write_end(tx: &Tx<'_>, end: &MailEnd) -> FaultResult<()> {
             )?;
         }
         MailResult::Failed { due_at } => {
-            let sql =
-                "UPDATE mail SET due_at = ?4 WHERE endpoint = ?1 AND kind = ?2 AND token = ?3";
+            let sql = "UPDATE mail SET due_at = ?4, lease_node = NULL \
+                 WHERE endpoint = ?1 AND kind = ?2 AND token = ?3";
             tx.execute(
                 sql,
                 params![endpoint, kind, end.token, due_at.unix_micros()],

@@ -62,6 +62,26 @@ const MIGRATIONS: &[Migration] = &[
         name: "void_tokens",
         sql: include_str!("../migrations/0010_void_tokens.sql"),
     },
+    Migration {
+        version: 11,
+        name: "mail_holder",
+        sql: include_str!("../migrations/0011_mail_holder.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "event_type_hour",
+        sql: include_str!("../migrations/0012_event_type_hour.sql"),
+    },
+    Migration {
+        version: 13,
+        name: "whole_tasks",
+        sql: include_str!("../migrations/0013_whole_tasks.sql"),
+    },
+    Migration {
+        version: 14,
+        name: "recipes",
+        sql: include_str!("../migrations/0014_recipes.sql"),
+    },
 ];
 
 /// The schema of this version.

@@ -2,21 +2,22 @@
 
 mod member;
 
-use std::future;
+use std::path::Path;
+use std::{fs, future};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    Beat, Epoch, Hint, Joined, Life, Load, Members, NodeId, Nodes, PruneOrder, Pruned, Seq,
-    StoreError, StoreResult,
+    Beat, Epoch, Footprint, Hint, Joined, Life, Load, Members, NodeId, Nodes, PruneOrder, Pruned,
+    Seq, StoreError, StoreResult,
 };
 
 use crate::fault::{Fault, FaultResult};
+use crate::mail;
 use crate::open::Sqlite;
-use crate::prune;
-use crate::shards;
 use crate::writer::{Rows, Tx};
+use crate::{folder, prune, shards};
 
 #[async_trait]
 impl Nodes for Sqlite {
@@ -71,6 +72,10 @@ impl Nodes for Sqlite {
 
     async fn prune(&self, order: PruneOrder) -> StoreResult<Pruned> {
         prune::prune(self, order).await
+    }
+
+    async fn footprint(&self) -> StoreResult<Footprint> {
+        self.readers.run(footprint).await
     }
 
     async fn check(&self) -> StoreResult<()> {
@@ -148,6 +153,20 @@ fn extend(tx: &Tx<'_>, key: i64, beat: &Beat) -> FaultResult<()> {
     Ok(())
 }
 
+/// With its write-ahead log, whose pages come on top until they are copied.
+fn footprint(connection: &Connection) -> FaultResult<Footprint> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let pages = number("PRAGMA page_count")?;
+    let database = pages.unsigned_abs() * number("PRAGMA page_size")?.unsigned_abs();
+    let file = connection.path().filter(|path| !path.is_empty());
+    let log = file.and_then(|path| fs::metadata(format!("{path}-wal")).ok());
+    Ok(Footprint {
+        bytes: database + log.map_or(0, |log| log.len()),
+        free_bytes: file.and_then(|path| folder::free_bytes(Path::new(path))),
+        schema: number("SELECT max(version) FROM migration")?,
+    })
+}
+
 fn undertake(tx: &Tx<'_>, life: &Life, now: Timestamp) -> FaultResult<Option<Life>> {
     key_of(tx.connection(), life)?;
     // A life that was fenced off has another epoch, so its undertakings are found by nobody's.
@@ -176,10 +195,11 @@ fn end_claims(tx: &Tx<'_>, key: i64) -> FaultResult<()> {
     let sql = "UPDATE owed SET lease_node = NULL, lease_until = NULL, lease_token = NULL, \
          again_at = NULL WHERE lease_node = ?1 AND lease_token IS NOT NULL";
     tx.execute(sql, [key])?;
-    Ok(())
+    mail::end_claims(tx, key)
 }
 
 fn remove(tx: &Tx<'_>, key: i64) -> FaultResult<()> {
+    mail::end_claims(tx, key)?;
     tx.execute("UPDATE shard SET node = NULL WHERE node = ?1", [key])?;
     // The row may be the last that knows how far places were drawn.
     set_counter(tx, "seq", tx.last_seq().0)?;

@@ -111,7 +111,7 @@ impl Sqlite {
     }
 
     /// A store that lives as long as the process's last clone of it, for tests. Reads are carried
-    /// out by the writer, in turn with the writes.
+    /// out by the writer, in turn with the writes. Simulated time runs on meanwhile.
     pub fn in_memory() -> Result<Self, OpenError> {
         Self::in_memory_with(|writer| writer)
     }

@@ -41,6 +41,8 @@ const SOURCES: &[&str] = &[
     include_str!("owed.rs"),
     include_str!("prune.rs"),
     include_str!("prune/own.rs"),
+    include_str!("prune/recipes.rs"),
+    include_str!("recipes.rs"),
     include_str!("search/deliveries.rs"),
     include_str!("search/record.rs"),
     include_str!("search/walk.rs"),

@@ -3,9 +3,9 @@
 //! # Order
 //!
 //! Changes everybody knows of, expired answers and revocations, old tasks, deleted applications, payloads, finished
-//! messages with their attempts, old roll-ups, notices and lines of the audit log, endpoints that
-//! were deleted long ago. A run stops when its
-//! rows are used up; the next one goes on.
+//! messages with their attempts, recipes, old roll-ups, notices and lines of the audit log,
+//! endpoints that were deleted long ago. A run stops when its rows are used up; the next one goes
+//! on.
 //!
 //! # Where it goes on
 //!
@@ -24,12 +24,12 @@
 //! write-ahead log is emptied afterwards.
 
 mod own;
+mod recipes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Params, params};
-use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{Tally, hour_of};
 use watchfire_store::{
@@ -94,10 +94,12 @@ impl Run {
         self.void_tokens(tx)?;
         self.ended_tasks(tx)?;
         self.deleted_applications(tx)?;
+        self.recipes_of_deleted_applications(tx)?;
         self.expired_payloads(tx)?;
         self.old_payloads(tx)?;
         self.old_messages(tx)?;
         self.own_applications(tx)?;
+        self.old_recipes(tx)?;
         self.old_minutes(tx)?;
         self.old_hours(tx)?;
         self.old_audit(tx)?;
@@ -313,6 +315,9 @@ impl Run {
              (SELECT endpoint, hour FROM endpoint_hour WHERE hour < ?1 LIMIT ?2)";
         let cutoff = hour_of(self.message_cutoff());
         self.used(tx.execute(sql, params![cutoff, self.limit()])?);
+        let sql = "DELETE FROM event_type_hour WHERE (app, hour, event_type) IN \
+             (SELECT app, hour, event_type FROM event_type_hour WHERE hour < ?1 LIMIT ?2)";
+        self.used(tx.execute(sql, params![cutoff, self.limit()])?);
         let sql = "DELETE FROM activity_hour WHERE (owner, hour) IN \
              (SELECT owner, hour FROM activity_hour WHERE hour < ?1 LIMIT ?2)";
         self.used(tx.execute(sql, params![cutoff, self.limit()])?);
@@ -321,7 +326,7 @@ impl Run {
 
     fn old_audit(&mut self, tx: &Tx<'_>) -> FaultResult<()> {
         let sql = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 LIMIT ?2)";
-        let cutoff = (self.order.now - limit::AUDIT_RETENTION).unix_micros();
+        let cutoff = (self.order.now - self.order.retentions.audit).unix_micros();
         self.used(tx.execute(sql, params![cutoff, self.limit()])?);
         Ok(())
     }
@@ -349,6 +354,7 @@ impl Run {
             .collect();
         for key in keys? {
             tx.execute("DELETE FROM endpoint_owed WHERE endpoint = ?1", [key])?;
+            tx.execute("DELETE FROM recipe WHERE endpoint = ?1", [key])?;
             self.used(1);
         }
         Ok(())

@@ -89,15 +89,22 @@ pub(crate) fn holds(connection: &Connection, key: i64, endpoint: EndpointKey) ->
         .query_row(params![shard.0, key], |row| row.get(0))?)
 }
 
-/// Something of this delivery's endpoint is due: tells the holder of its shard, if that is another
+/// Something of this endpoint is due: tells the holder of its shard, if that is another
 /// life than the one with this key.
 pub(crate) fn tell_holder(tx: &Tx<'_>, key: i64, delivery: DeliveryRef) -> FaultResult<()> {
-    if holds(tx.connection(), key, delivery.endpoint)? {
+    tell_holder_of(tx, key, (delivery.app, delivery.endpoint))
+}
+
+pub(crate) fn tell_holder_of(
+    tx: &Tx<'_>,
+    key: i64,
+    (app, endpoint): (AppKey, EndpointKey),
+) -> FaultResult<()> {
+    if holds(tx.connection(), key, endpoint)? {
         return Ok(());
     }
     let sql = "INSERT INTO arrival (endpoint, shard, app) VALUES (?1, ?2, ?3) \
          ON CONFLICT (endpoint) DO NOTHING";
-    let DeliveryRef { app, endpoint, .. } = delivery;
     tx.execute(sql, params![endpoint.0, Shard::of(endpoint).0, app.0])?;
     Ok(())
 }

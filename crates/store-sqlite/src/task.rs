@@ -8,12 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
-use watchfire_domain::id::{Ksuid, MessageId, OrganizationId, TaskId};
+use watchfire_domain::id::{Ksuid, OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::encoding::{Code, StateCells, count_cell};
+use watchfire_store::encoding::{Code, StateCells, SubjectCells, count_cell};
 use watchfire_store::{
-    Advanced, AppKey, Candidates, Conflict, EndpointKey, Life, Range, Steering, StoreResult, Task,
+    Advanced, Candidates, Conflict, EndpointKey, Life, Range, Steering, StoreResult, Subject, Task,
     TaskFilter, TaskProgress, TaskState, TaskStep, Tasks,
 };
 
@@ -75,9 +75,16 @@ impl Tasks for Sqlite {
         step: TaskStep,
     ) -> StoreResult<Advanced> {
         let life = life.clone();
-        let rows = Rows(step.writes.len() + 1);
+        let rows = Rows(step.writes.len() + 2);
         let work = move |tx: &mut Tx<'_>| step::carry_out(tx, &life, now, &step);
         Ok(self.writer.run::<_, Fault, _>(rows, work).await?)
+    }
+
+    async fn task_report(&self, org: &OrganizationId, id: TaskId) -> StoreResult<Vec<String>> {
+        let org = org.clone();
+        self.readers
+            .run(move |connection| report(connection, &org, id))
+            .await
     }
 
     async fn steer_task(
@@ -97,27 +104,48 @@ const COLUMNS: &str = "id, org, app, endpoint, kind, arguments, cursor, looked, 
      failure, paused_us, created_at, updated_at";
 
 pub(crate) fn create(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM endpoint \
-         WHERE key = ?1 AND app = ?2 AND deleted_at IS NULL)";
-    let owner = params![task.endpoint.0, task.app.0];
-    let is_live: bool = tx.prepare(sql)?.query_row(owner, |row| row.get(0))?;
-    if !is_live {
+    if !is_live(tx, task.subject)? {
         return Err(Conflict::Missing.into());
     }
-    if is_full(tx, task.app)? {
+    if is_full(tx, task)? {
         return Err(Conflict::TaskLimit.into());
     }
     insert(tx, task)
 }
 
-/// Counts up to the limit, on the index.
-fn is_full(tx: &Tx<'_>, app: AppKey) -> FaultResult<bool> {
-    let sql =
-        "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = ?1 AND state IN (0, 4) LIMIT ?2)";
+/// Whether what the task is about is there.
+fn is_live(tx: &Tx<'_>, subject: Subject) -> FaultResult<bool> {
+    let live = match subject {
+        Subject::Endpoint { app, endpoint } => tx
+            .prepare(
+                "SELECT EXISTS (SELECT 1 FROM endpoint \
+                 WHERE key = ?1 AND app = ?2 AND deleted_at IS NULL)",
+            )?
+            .query_row(params![endpoint.0, app.0], |row| row.get(0))?,
+        Subject::Application(app) => tx
+            .prepare(
+                "SELECT EXISTS (SELECT 1 FROM application WHERE key = ?1 AND deleted_at IS NULL)",
+            )?
+            .query_row(params![app.0], |row| row.get(0))?,
+        Subject::Organization => true,
+    };
+    Ok(live)
+}
+
+/// Counts up to the limit, on the index: an application's, or those of no application.
+fn is_full(tx: &Tx<'_>, task: &Task) -> FaultResult<bool> {
     let most = i64::try_from(limit::TASKS_PER_APPLICATION_MAX).unwrap_or(i64::MAX);
-    let count: i64 = tx
-        .prepare(sql)?
-        .query_row(params![app.0, most], |row| row.get(0))?;
+    let count: i64 = if let Some(app) = task.app() {
+        let sql =
+            "SELECT count(*) FROM (SELECT 1 FROM task WHERE app = ?1 AND state IN (0, 4) LIMIT ?2)";
+        tx.prepare(sql)?
+            .query_row(params![app.0, most], |row| row.get(0))?
+    } else {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM task \
+             WHERE org = ?1 AND app IS NULL AND state IN (0, 4) LIMIT ?2)";
+        tx.prepare(sql)?
+            .query_row(params![task.org.as_str(), most], |row| row.get(0))?
+    };
     Ok(count >= most)
 }
 
@@ -127,16 +155,17 @@ fn insert(tx: &Tx<'_>, task: &Task) -> Result<(), Refusal> {
          ?14)"
     );
     let StateCells { state, failure } = task.state.into();
+    let SubjectCells { app, endpoint } = task.subject.into();
     tx.execute(
         &sql,
         params![
             task.id.ksuid().as_bytes(),
             task.org.as_str(),
-            task.app.0,
-            task.endpoint.0,
+            app,
+            endpoint,
             task.kind.code(),
             json_text(&task.arguments)?,
-            task.progress.cursor.map(|id| *id.ksuid().as_bytes()),
+            task.progress.cursor.map(|id| *id.as_bytes()),
             count_cell(task.progress.looked),
             count_cell(task.progress.done),
             state,
@@ -157,19 +186,26 @@ fn read_state(columns: &mut Columns<'_>) -> FaultResult<TaskState> {
     TaskState::try_from(cells).map_err(|error| columns.unreadable("state", error))
 }
 
+fn read_subject(columns: &mut Columns<'_>) -> FaultResult<Subject> {
+    let cells = SubjectCells {
+        app: columns.get("app")?,
+        endpoint: columns.get("endpoint")?,
+    };
+    Subject::try_from(cells).map_err(|error| columns.unreadable("endpoint", error))
+}
+
 fn read(row: &Row<'_>) -> FaultResult<Task> {
     let mut columns = Columns::of(row, "task");
     Ok(Task {
         id: TaskId::from_ksuid(columns.ksuid("id")?),
         org: columns.parsed("org")?,
-        app: AppKey(columns.get("app")?),
-        endpoint: EndpointKey(columns.get("endpoint")?),
+        subject: read_subject(&mut columns)?,
         kind: columns.code("kind")?,
         arguments: columns.json("arguments")?,
         progress: TaskProgress {
             cursor: columns
                 .get::<Option<[u8; 20]>>("cursor")?
-                .map(|bytes| MessageId::from_ksuid(Ksuid::from_bytes(bytes))),
+                .map(Ksuid::from_bytes),
             looked: read_count(&mut columns, "looked")?,
             done: read_count(&mut columns, "done")?,
         },
@@ -206,6 +242,7 @@ fn list(
         cell(filter.kind.map(Code::code)),
         cell(filter.state.map(|state| StateCells::from(state).state)),
         cell(filter.app.map(|app| app.0)),
+        cell(filter.without.map(Code::code)),
     ];
     // Each on its own index, in the order of the list.
     let owner = match filter.app {
@@ -217,7 +254,7 @@ fn list(
     });
     let sql = format!(
         "SELECT {COLUMNS} FROM task WHERE {owner} AND kind = ifnull(?2, kind) \
-         AND state = ifnull(?3, state){}",
+         AND state = ifnull(?3, state) AND kind IS NOT ?5{}",
         page.sql()
     );
     read_all(connection, &sql, params_from_iter(page.values))
@@ -245,6 +282,18 @@ fn read_all(connection: &Connection, sql: &str, params: impl Params) -> FaultRes
         tasks.push(read(row)?);
     }
     Ok(tasks)
+}
+
+fn report(connection: &Connection, org: &OrganizationId, id: TaskId) -> FaultResult<Vec<String>> {
+    let sql = "SELECT r.text FROM task t JOIN task_report r ON r.task = t.id \
+         WHERE t.id = ?1 AND t.org = ?2 ORDER BY r.part";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![id.ksuid().as_bytes(), org.as_str()])?;
+    let mut parts = Vec::new();
+    while let Some(row) = rows.next()? {
+        parts.push(row.get(0)?);
+    }
+    Ok(parts)
 }
 
 fn steer(

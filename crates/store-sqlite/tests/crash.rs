@@ -185,10 +185,7 @@ async fn claimable(store: &dyn Store, life: &Life) {
             life: life.clone(),
             now: at(1),
             lease_until: at(2),
-            wanted: vec![Wanted {
-                endpoint: due.endpoint,
-                limit: 100,
-            }],
+            wanted: vec![Wanted::any(due.endpoint, 100)],
         };
         let batch = store.claim(claim).await.expect("claim");
         assert!(!batch.deliveries.is_empty());

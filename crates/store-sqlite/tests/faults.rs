@@ -267,7 +267,7 @@ async fn an_expunged_payload_leaves_no_trace() {
         assert!(holds_secret(folder.path()));
         world
             .store
-            .expunge_payload(world.app, seq)
+            .expunge_payloads(world.app, vec![seq])
             .await
             .expect("expunge it");
         // The log is emptied right after the commit that removed it, before the next one.

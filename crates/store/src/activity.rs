@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement};
-use watchfire_domain::id::{MessageId, OrganizationId};
+use watchfire_domain::id::{EventType, MessageId, OrganizationId};
 use watchfire_domain::lag::Histogram;
 use watchfire_domain::outcome::Outcome;
 use watchfire_domain::time::Timestamp;
@@ -40,6 +40,15 @@ pub trait Activity: Send + Sync {
         endpoints: Vec<EndpointKey>,
         span: (Timestamp, Timestamp),
     ) -> StoreResult<Vec<EndpointHour>>;
+
+    /// Messages an application accepted in the hours that begin within the span, by event type: the
+    /// newest hour first, each from the last event type to the first. Up to
+    /// [`watchfire_domain::limit::EVENT_TYPE_HOURS_MAX`] of them.
+    async fn event_type_hours(
+        &self,
+        app: AppKey,
+        span: (Timestamp, Timestamp),
+    ) -> StoreResult<Vec<EventTypeHour>>;
 
     /// What is owed now. Looks at the endpoints that owe something, up to
     /// [`watchfire_domain::limit::OWING_ENDPOINTS_MAX`].
@@ -133,6 +142,11 @@ impl ActivityCounts {
         }
     }
 
+    /// Deliveries that ended, however they did.
+    pub fn settled(&self) -> u64 {
+        self.delivered + self.exhausted + self.skipped + self.cancelled
+    }
+
     pub fn merge(&mut self, other: &Self) {
         let Self {
             accepted,
@@ -175,6 +189,14 @@ pub struct EndpointHour {
     /// Exhausted or skipped.
     pub failed: u64,
     pub cancelled: u64,
+}
+
+/// Messages of one event type that were accepted in an hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTypeHour {
+    pub event_type: EventType,
+    pub begins_at: Timestamp,
+    pub accepted: u64,
 }
 
 /// What is owed.

@@ -9,7 +9,7 @@ use crate::StoreResult;
 use crate::configuration::Range;
 
 /// The audit log. Its lines are written with [`crate::Change::Audit`] and removed by retention
-/// after [`watchfire_domain::limit::AUDIT_RETENTION`].
+/// after [`crate::Retentions::audit`].
 #[async_trait]
 pub trait Audit: Send + Sync {
     /// Lines of an organization by id.

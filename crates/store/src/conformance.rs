@@ -27,6 +27,7 @@ pub mod notices;
 pub mod order;
 pub mod prune;
 pub mod races;
+pub mod recipes;
 pub mod record;
 pub mod recover;
 pub mod retention;
@@ -37,11 +38,23 @@ pub mod tasks;
 pub mod tokens;
 pub mod world;
 
+/// A case that has not begun.
+pub type Case = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
 /// Makes one test for each case. The list is checked against the modules by a test of this crate.
+///
+/// `conformance!(all $make)` is a list of the cases instead, for a test that runs them all: futures
+/// with their names.
 #[macro_export]
 macro_rules! conformance {
     ($make:ident) => {
-        $crate::conformance! { $make;
+        $crate::conformance! { @list tests $make }
+    };
+    (all $make:ident) => {
+        $crate::conformance! { @list all $make }
+    };
+    (@list $form:ident $make:ident) => {
+        $crate::conformance! { @$form $make;
             append {
                 a_message_is_stored_as_it_was_given
                 everything_a_message_can_have_is_kept
@@ -92,6 +105,7 @@ macro_rules! conformance {
                 a_retry_ends_the_lease
                 a_returned_delivery_is_due_again
                 a_claim_says_what_is_still_owed
+                a_claim_for_pings_takes_nothing_else
                 a_claim_ends_at_a_number_of_payload_bytes
                 endpoints_that_owe_are_listed_by_key
                 hasten_makes_an_endpoints_deliveries_due
@@ -123,6 +137,7 @@ macro_rules! conformance {
                 messages_without_endpoints_are_left_out
                 the_checkpoint_never_moves_back
                 a_check_writes_and_reads
+                a_database_knows_its_size_and_schema
             }
             configuration {
                 an_application_is_found_by_each_of_its_names
@@ -221,6 +236,7 @@ macro_rules! conformance {
                 old_activity_goes
                 nobody_sees_anothers_activity
                 an_endpoints_hours_are_listed
+                an_event_types_messages_are_counted_by_the_hour
                 what_is_owed_now_is_known
                 an_endpoints_last_attempt_is_known
             }
@@ -237,6 +253,8 @@ macro_rules! conformance {
                 a_storm_is_one_mail_and_the_rest_another
                 after_its_rest_a_kind_begins_anew
                 a_mail_is_leased_once_and_again_when_the_lease_ends
+                a_claim_ends_with_the_life_that_made_it
+                a_life_that_leaves_gives_back_what_it_claimed
                 those_who_were_not_told_are_told_later
                 a_claim_is_bounded_and_takes_the_longest_due
             }
@@ -259,6 +277,15 @@ macro_rules! conformance {
                 old_counts_go_and_young_ones_stay
                 a_payload_is_removed_while_the_delivery_is_owed
             }
+            recipes {
+                a_recipe_has_one_number_with_each_endpoint
+                a_recipe_of_another_application_is_not_found
+                recipes_told_of_at_once_have_numbers_of_their_own
+                a_recipe_goes_with_the_last_attempt_of_its_time
+                a_recipe_in_use_stays
+                a_recipe_outlives_its_endpoint_while_an_attempt_is_left
+                a_deleted_applications_recipes_go_at_once
+            }
             by_hand {
                 a_skipped_head_is_settled_and_wakes_the_next
                 only_a_head_nobody_has_leased_is_skipped
@@ -270,6 +297,9 @@ macro_rules! conformance {
                 a_task_is_kept_as_it_was_given
                 an_application_has_a_limited_number_of_running_tasks
                 a_task_needs_a_live_endpoint
+                a_task_may_be_about_more_than_an_endpoint
+                a_task_needs_a_live_application
+                an_organization_has_a_limited_number_of_running_tasks
                 a_task_is_created_together_with_its_answer
                 tasks_are_listed_by_organization_kind_and_state
                 what_failed_in_the_span_is_found_and_nothing_else
@@ -292,6 +322,8 @@ macro_rules! conformance {
                 a_single_attempt_is_remembered_until_it_was_made
                 due_deliveries_are_counted_up_to_a_bound
                 tasks_that_ended_go_at_the_age_of_messages
+                a_purge_removes_the_payloads_of_its_application
+                a_report_grows_with_the_steps_of_its_task
             }
             nodes {
                 each_life_has_a_larger_epoch
@@ -319,7 +351,9 @@ macro_rules! conformance {
                 what_is_for_another_node_is_owed_from_the_start
                 a_holder_tells_itself_nothing
                 a_request_of_another_node_arrives
+                what_another_node_hastens_arrives
                 arrivals_wait_for_whoever_takes_the_shard
+                shards_are_given_back_during_a_stream_of_writes
                 a_message_in_conflict_owes_nothing
                 an_own_one_waits_for_an_earlier_one_of_its_record
                 another_nodes_later_one_waits_for_its_turn
@@ -346,7 +380,17 @@ macro_rules! conformance {
             }
         }
     };
-    ($make:ident; $($module:ident { $($case:ident)+ })+) => {
+    (@all $make:ident; $($module:ident { $($case:ident)+ })+) => {
+        vec![$($((
+            concat!(stringify!($module), "::", stringify!($case)),
+            Box::pin(async {
+                let (guard, store) = $make().await;
+                $crate::conformance::$module::$case(store).await;
+                drop(guard);
+            }) as $crate::conformance::Case,
+        ),)+)+]
+    };
+    (@tests $make:ident; $($module:ident { $($case:ident)+ })+) => {
         $(mod $module {
             $(#[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
@@ -372,6 +416,7 @@ mod tests {
         ("claim", include_str!("conformance/claim.rs")),
         ("order", include_str!("conformance/order.rs")),
         ("by_hand", include_str!("conformance/by_hand.rs")),
+        ("recipes", include_str!("conformance/recipes.rs")),
         ("recover", include_str!("conformance/recover.rs")),
         (
             "configuration",

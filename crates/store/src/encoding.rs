@@ -9,7 +9,8 @@ mod rollup;
 
 pub use blob::{InvalidBlob, decode_keys, decode_timing, encode_keys, encode_timing};
 pub use cells::{
-    Inconsistent, NextCells, OutcomeCells, StateCells, count_cell, hour_of, is_accepted, is_unwell,
+    Inconsistent, NextCells, OutcomeCells, StateCells, SubjectCells, count_cell, hour_of,
+    is_accepted, is_unwell, sent_of,
 };
 pub use changed::ChangedCells;
 pub use code::{Code, UnknownCode};

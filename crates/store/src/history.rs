@@ -9,7 +9,7 @@ use watchfire_domain::time::Timestamp;
 use crate::StoreResult;
 use crate::configuration::Range;
 use crate::keys::{AppKey, EndpointKey, Seq};
-use crate::ledger::{OwedReason, StoredMessage};
+use crate::ledger::{OwedReason, PING_DUE_AT, StoredMessage};
 
 /// Lists for people.
 #[async_trait]
@@ -70,8 +70,8 @@ pub trait History: Send + Sync {
         range: Range<MessageId>,
     ) -> StoreResult<Vec<AttemptedMessage>>;
 
-    /// Removes a message's payload; its attempts stay.
-    async fn expunge_payload(&self, app: AppKey, seq: Seq) -> StoreResult<()>;
+    /// Removes the payloads of messages; their attempts stay. Messages of others are passed over.
+    async fn expunge_payloads(&self, app: AppKey, seqs: Vec<Seq>) -> StoreResult<()>;
 
     /// Removes what a receiver answered; the attempt stays. `false` if there is no such attempt.
     async fn expunge_response(&self, app: AppKey, seq: Seq, id: AttemptId) -> StoreResult<bool>;
@@ -164,6 +164,13 @@ pub struct Owed {
     pub reason: OwedReason,
     pub trigger: Trigger,
     pub attempts: u32,
+}
+
+impl Owed {
+    /// When it is tried, where it is not to be tried at once or after something else.
+    pub fn next_at(self) -> Option<Timestamp> {
+        self.due_at.filter(|at| *at > PING_DUE_AT)
+    }
 }
 
 /// A message and where its delivery to one endpoint stands.

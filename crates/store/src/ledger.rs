@@ -72,11 +72,12 @@ pub trait Ledger: Send + Sync {
     /// wait. Without a `seq`, [`OwedReason::Scheduled`] ones keep their time.
     ///
     /// A large backlog takes several transactions. If the caller's future is dropped in between,
-    /// the rest keeps its time; asking again is harmless. It leaves no arrival: whoever asks holds
-    /// the endpoint's shard.
+    /// the rest keeps its time; asking again is harmless. If another life than `life` holds the
+    /// endpoint's shard, it is told by an arrival.
     async fn hasten(
         &self,
-        endpoint: EndpointKey,
+        life: &Life,
+        endpoint: (AppKey, EndpointKey),
         seq: Option<Seq>,
         now: Timestamp,
     ) -> StoreResult<()>;
@@ -337,11 +338,36 @@ pub struct Claim {
     pub wanted: Vec<Wanted>,
 }
 
+/// When a ping is due that could not be made at once: before all else, so that it can be told from
+/// what has to wait for its endpoint's health.
+pub const PING_DUE_AT: Timestamp = Timestamp::EPOCH;
+
 /// How many owed deliveries an endpoint can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub endpoint: EndpointKey,
     pub limit: usize,
+    /// Only what is due by then; what the claim's `now` allows, if that is earlier.
+    pub due_by: Timestamp,
+}
+
+impl Wanted {
+    /// Anything that is due.
+    pub fn any(endpoint: EndpointKey, limit: usize) -> Self {
+        Self {
+            endpoint,
+            limit,
+            due_by: Timestamp::MAX,
+        }
+    }
+
+    /// Pings alone: nothing else is to be sent now.
+    pub fn pings(endpoint: EndpointKey, limit: usize) -> Self {
+        Self {
+            due_by: PING_DUE_AT,
+            ..Self::any(endpoint, limit)
+        }
+    }
 }
 
 /// What a claim yielded.

@@ -7,6 +7,7 @@
 //! - [`Configuration`]: applications, endpoints, event types. Changes come as a list that is
 //!   applied whole or not at all.
 //! - [`Credentials`]: API keys, by their hash.
+//! - [`Recipes`]: how requests were made, so that what was sent can be shown as it was.
 //! - [`History`]: lists for people, keyset-paged on indexes; nothing here grows with the history.
 //! - [`Search`]: deliveries by what is known about them, and all about one record.
 //! - [`Activity`]: what happened by the minute and hour, and what is owed now, from roll-ups.
@@ -44,6 +45,7 @@ mod ledger;
 mod mail;
 mod nodes;
 mod notices;
+mod recipes;
 mod retention;
 mod search;
 pub mod selection;
@@ -52,7 +54,8 @@ mod tasks;
 pub mod transfer;
 
 pub use activity::{
-    Activity, ActivityCounts, ActivityPoint, EndpointHour, EndpointStanding, OwedNow, Owner, Step,
+    Activity, ActivityCounts, ActivityPoint, EndpointHour, EndpointStanding, EventTypeHour,
+    OwedNow, Owner, Step,
 };
 pub use audit::{Audit, AuditEntry, AuditFilter};
 pub use configuration::{
@@ -69,14 +72,15 @@ pub use history::{
 pub use keys::{AppKey, EndpointKey, FenceToken, NodeId, Seq};
 pub use ledger::{
     Appended, AttemptRecord, Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, Elsewhere,
-    EndpointDue, HealthChange, InTurn, Ledger, NewMessage, NewOwed, OwedReason, Recorded,
-    Remembered, Series, Standing, StoredMessage, Unfinished, Wanted, Write,
+    EndpointDue, HealthChange, InTurn, Ledger, NewMessage, NewOwed, OwedReason, PING_DUE_AT,
+    Recorded, Remembered, Series, Standing, StoredMessage, Unfinished, Wanted, Write,
 };
 pub use mail::{DueMail, Mail, MailClaim, MailEnd, MailResult};
 pub use nodes::{
-    Beat, Epoch, Hint, Joined, Life, Load, Member, Members, Nodes, PruneOrder, Pruned,
+    Beat, Epoch, Footprint, Hint, Joined, Life, Load, Member, Members, Nodes, PruneOrder, Pruned,
 };
 pub use notices::{InboxLine, InboxPlace, NewNotice, Notices, Reading, Untold};
+pub use recipes::{Recipe, Recipes, can_go};
 pub use retention::{Retention, Retentions};
 pub use search::{
     DeliveryFilter, DeliveryPage, DeliveryPlace, FoundDeliveries, FoundDelivery, RecordHead,
@@ -84,8 +88,8 @@ pub use search::{
 };
 pub use shards::{Arrival, Shard, ShardSet, Shards};
 pub use tasks::{
-    Advanced, Candidate, Candidates, Steering, Task, TaskArguments, TaskFailure, TaskFilter,
-    TaskKind, TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
+    Advanced, Candidate, Candidates, ReportPart, Steering, Subject, Task, TaskArguments,
+    TaskFailure, TaskFilter, TaskKind, TaskProgress, TaskState, TaskStep, TaskWrite, Tasks,
 };
 
 /// A whole database: what the engine and the API are handed.
@@ -93,6 +97,7 @@ pub trait Store:
     Ledger
     + Configuration
     + Credentials
+    + Recipes
     + History
     + Search
     + Activity
@@ -109,6 +114,7 @@ impl<T> Store for T where
     T: Ledger
         + Configuration
         + Credentials
+        + Recipes
         + History
         + Search
         + Activity

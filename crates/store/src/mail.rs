@@ -12,12 +12,18 @@ use watchfire_domain::time::Timestamp;
 
 use crate::StoreResult;
 use crate::keys::EndpointKey;
+use crate::nodes::Life;
 
 /// Notices to mail, written with [`crate::NewNotice`]s whose place says so.
 #[async_trait]
 pub trait Mail: Send + Sync {
-    /// Leases what is due, the longest due first. A lease that has ended counts as none: what it
-    /// covered is claimed again, and then mailed twice if its end could not be recorded.
+    /// Leases what is due, the longest due first. A lease that has ended counts as none, and so
+    /// does one of a life that has: what it covered is claimed again, and then mailed twice if its
+    /// end could not be recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`](crate::StoreError::Fenced) for a life that was taken over.
     async fn claim_mail(&self, claim: MailClaim) -> StoreResult<Vec<DueMail>>;
 
     /// Records what became of claimed mail. One whose lease was lost is passed over.
@@ -28,8 +34,9 @@ pub trait Mail: Send + Sync {
 }
 
 /// A request for leases of mail.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MailClaim {
+    pub life: Life,
     pub now: Timestamp,
     pub lease_until: Timestamp,
     pub limit: usize,

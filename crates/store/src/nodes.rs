@@ -79,6 +79,20 @@ pub trait Nodes: Send + Sync {
 
     /// Fails if the database can't be read and written.
     async fn check(&self) -> StoreResult<()>;
+
+    /// What the database takes, and which schema it has.
+    async fn footprint(&self) -> StoreResult<Footprint>;
+}
+
+/// A database from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// What it takes on its disk.
+    pub bytes: u64,
+    /// What is left on that disk for us; `None` where only its server can know.
+    pub free_bytes: Option<u64>,
+    /// The newest migration that was applied.
+    pub schema: i64,
 }
 
 /// A larger one is newer, whichever nodes the two belong to; none is given twice.

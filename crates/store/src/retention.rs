@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use watchfire_domain::id::OrganizationId;
+use watchfire_domain::limit;
 
 /// How long an organization's messages are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Retention {
 pub struct Retentions {
     pub default: Retention,
     pub own: BTreeMap<OrganizationId, Retention>,
+    /// Age at which lines of the audit log go.
+    pub audit: Duration,
 }
 
 impl Retentions {
@@ -28,6 +31,7 @@ impl Retentions {
         Self {
             default,
             own: BTreeMap::new(),
+            audit: limit::AUDIT_RETENTION,
         }
     }
 

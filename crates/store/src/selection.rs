@@ -152,12 +152,15 @@ impl TaskStanding {
                     && arguments.status_class.is_none_or(|wanted| wanted == *class)
             }
             (TaskKind::ReplayMissing, Self::Never)
-            | (TaskKind::CancelMessages, Self::Owed(_) | Self::Leased) => true,
+            | (TaskKind::CancelMessages, Self::Owed(_) | Self::Leased)
+            | (TaskKind::PurgeContent, _) => true,
             (
                 TaskKind::Recover
                 | TaskKind::BulkReplay
                 | TaskKind::ReplayMissing
-                | TaskKind::CancelMessages,
+                | TaskKind::CancelMessages
+                | TaskKind::Usage
+                | TaskKind::Subscriptions,
                 _,
             ) => false,
         }
@@ -167,7 +170,14 @@ impl TaskStanding {
 /// A message that matched the endpoint when it was accepted is not missing, only not sent yet.
 pub fn is_for_task(task: &Task, matched: &[EndpointKey]) -> bool {
     match task.kind {
-        TaskKind::ReplayMissing => matched.binary_search(&task.endpoint).is_err(),
-        TaskKind::Recover | TaskKind::BulkReplay | TaskKind::CancelMessages => true,
+        TaskKind::ReplayMissing => task
+            .endpoint()
+            .is_some_and(|endpoint| matched.binary_search(&endpoint).is_err()),
+        TaskKind::Recover
+        | TaskKind::BulkReplay
+        | TaskKind::CancelMessages
+        | TaskKind::PurgeContent
+        | TaskKind::Usage
+        | TaskKind::Subscriptions => true,
     }
 }

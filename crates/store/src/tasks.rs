@@ -1,6 +1,8 @@
-//! Background tasks: work on many deliveries of one endpoint that survives a restart.
+//! Background tasks: work that survives a restart, on many deliveries of one endpoint, on all of an
+//! application, or on all applications of an organization.
 //!
-//! A task is read, one step of it is planned from what [`Tasks::candidates`] finds, and
+//! A task is read, one step of it is planned from what [`Tasks::candidates`] or the configuration
+//! says, and
 //! [`Tasks::advance_task`] carries the step out in one transaction with the task's new place. A
 //! crash between any two of these repeats nothing and loses nothing.
 
@@ -9,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use watchfire_domain::attempt::Attempt;
-use watchfire_domain::id::{EventType, MessageId, OrganizationId, TaskId};
+use watchfire_domain::id::{ApplicationId, EventType, Ksuid, MessageId, OrganizationId, TaskId};
 use watchfire_domain::time::Timestamp;
 
 use crate::StoreResult;
@@ -36,7 +38,8 @@ pub trait Tasks: Send + Sync {
     async fn running_tasks(&self, after: Option<TaskId>, limit: usize) -> StoreResult<Vec<Task>>;
 
     /// The next messages, behind the task's place, whose delivery the task is about, the oldest
-    /// first and without their payloads. Looks at a bounded number of rows.
+    /// first and without their payloads. Looks at a bounded number of rows. None for a task that
+    /// is not about messages.
     async fn candidates(&self, task: &Task, limit: usize) -> StoreResult<Candidates>;
 
     /// Counts an endpoint's ordinary deliveries that are due at `now` and not leased, up to
@@ -58,6 +61,10 @@ pub trait Tasks: Send + Sync {
         step: TaskStep,
     ) -> StoreResult<Advanced>;
 
+    /// What a task has found out so far, a part for each step that found something, in their
+    /// order. Nothing for a task of another organization.
+    async fn task_report(&self, org: &OrganizationId, id: TaskId) -> StoreResult<Vec<String>>;
+
     /// Pauses, resumes or ends a task, as [`Task::steered`] says. `None` if there is no such task;
     /// one that can't be steered so stays as it is.
     async fn steer_task(
@@ -74,8 +81,7 @@ pub trait Tasks: Send + Sync {
 pub struct Task {
     pub id: TaskId,
     pub org: OrganizationId,
-    pub app: AppKey,
-    pub endpoint: EndpointKey,
+    pub subject: Subject,
     pub kind: TaskKind,
     pub arguments: TaskArguments,
     pub progress: TaskProgress,
@@ -90,16 +96,15 @@ impl Task {
     /// A task that has not begun.
     pub fn new(
         id: TaskId,
-        owner: (OrganizationId, AppKey, EndpointKey),
+        owner: (OrganizationId, Subject),
         work: (TaskKind, TaskArguments),
         now: Timestamp,
     ) -> Self {
-        let ((org, app, endpoint), (kind, arguments)) = (owner, work);
+        let ((org, subject), (kind, arguments)) = (owner, work);
         Self {
             id,
             org,
-            app,
-            endpoint,
+            subject,
             kind,
             arguments,
             progress: TaskProgress::default(),
@@ -107,6 +112,22 @@ impl Task {
             paused_for: Duration::ZERO,
             created_at: now,
             updated_at: now,
+        }
+    }
+
+    /// The endpoint whose deliveries it is about.
+    pub fn endpoint(&self) -> Option<EndpointKey> {
+        match self.subject {
+            Subject::Endpoint { endpoint, .. } => Some(endpoint),
+            Subject::Application(_) | Subject::Organization => None,
+        }
+    }
+
+    /// The application it belongs to.
+    pub fn app(&self) -> Option<AppKey> {
+        match self.subject {
+            Subject::Endpoint { app, .. } | Subject::Application(app) => Some(app),
+            Subject::Organization => None,
         }
     }
 
@@ -163,7 +184,18 @@ pub enum Steering {
     Cancel,
 }
 
-/// What a task does with the deliveries it finds.
+/// What a task is about. Its kind says which it must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Deliveries to one endpoint.
+    Endpoint { app: AppKey, endpoint: EndpointKey },
+    /// All of an application.
+    Application(AppKey),
+    /// All applications of the organization.
+    Organization,
+}
+
+/// What a task does with what it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TaskKind {
     /// Sends again what was exhausted or skipped.
@@ -174,6 +206,12 @@ pub enum TaskKind {
     BulkReplay,
     /// Settles what is owed as cancelled.
     CancelMessages,
+    /// Removes the payloads of an application's messages.
+    PurgeContent,
+    /// Reports the deliveries of an organization's applications.
+    Usage,
+    /// Reports which event types an organization's applications subscribe to.
+    Subscriptions,
 }
 
 /// Which messages a task is about. Never changes once the task was created.
@@ -203,6 +241,9 @@ pub struct TaskArguments {
     /// How many messages there were to look at, if somebody had counted them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<u64>,
+    /// Only these applications, ascending, for [`TaskKind::Usage`]; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<ApplicationId>,
 }
 
 impl TaskArguments {
@@ -218,6 +259,7 @@ impl TaskArguments {
             status_class: None,
             once: false,
             messages: None,
+            applications: Vec::new(),
         }
     }
 }
@@ -225,11 +267,11 @@ impl TaskArguments {
 /// How far a task has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskProgress {
-    /// The last message that was looked at.
-    pub cursor: Option<MessageId>,
-    /// Messages looked at.
+    /// The id of the last message or application that was looked at.
+    pub cursor: Option<Ksuid>,
+    /// Messages or applications looked at.
     pub looked: u64,
-    /// Deliveries made or cancelled.
+    /// Deliveries made or cancelled, payloads removed, applications reported.
     pub done: u64,
 }
 
@@ -250,12 +292,16 @@ pub enum TaskState {
 pub enum TaskFailure {
     /// The endpoint or its application was deleted.
     EndpointDeleted,
+    /// The organization has more to report than a report may hold.
+    ReportTooLarge,
 }
 
 /// Which tasks to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskFilter {
     pub kind: Option<TaskKind>,
+    /// Leave these out.
+    pub without: Option<TaskKind>,
     /// The state, whatever the reason of a failure.
     pub state: Option<TaskState>,
     /// Only this application's.
@@ -289,10 +335,20 @@ pub struct TaskStep {
     pub task: Task,
     pub writes: Vec<TaskWrite>,
     /// Where the task goes on; `None` begins again.
-    pub cursor: Option<MessageId>,
-    /// Messages looked at in this step.
+    pub cursor: Option<Ksuid>,
+    /// Messages or applications looked at in this step.
     pub looked: u64,
+    /// What was found out about them.
+    pub report: Option<ReportPart>,
     pub state: TaskState,
+}
+
+/// What a step has found out, in the words of whoever reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportPart {
+    pub text: String,
+    /// The applications it is about.
+    pub items: u64,
 }
 
 /// One write of a step.
@@ -306,6 +362,8 @@ pub enum TaskWrite {
         delivery: DeliveryRef,
         attempt: Box<Attempt>,
     },
+    /// A message's payload is removed, if it is there.
+    Expunge(Seq),
 }
 
 impl TaskWrite {
@@ -314,6 +372,7 @@ impl TaskWrite {
         match self {
             Self::Send(owed) => owed.delivery.seq,
             Self::Cancel { delivery, .. } => delivery.seq,
+            Self::Expunge(seq) => *seq,
         }
     }
 }
@@ -338,7 +397,11 @@ mod tests {
     }
 
     fn task(state: TaskState) -> Task {
-        let owner = ("org_one".parse().expect("valid"), AppKey(1), EndpointKey(1));
+        let subject = Subject::Endpoint {
+            app: AppKey(1),
+            endpoint: EndpointKey(1),
+        };
+        let owner = ("org_one".parse().expect("valid"), subject);
         let arguments = TaskArguments::of_span(at(0), at(1));
         let id = TaskId::from_ksuid(Ksuid::MIN);
         Task {

@@ -8,6 +8,7 @@
 //! - [`Receiver`] listens on a loopback port, records every request as it came over the wire, and
 //!   answers each by a [`Script`]. It fails the test if it was sent more than its script foresaw.
 //! - [`Postgres`] is a private database server; all tests share one, or one has its own.
+//! - [`Relay`] is a line to that server on which the answer to a commit can get lost.
 //! - [`Gate`] holds answers back until a test opens it, so that no test has to sleep.
 //!
 //! # What this crate must never do
@@ -24,6 +25,7 @@ mod clock;
 mod entropy;
 mod gate;
 mod log;
+mod relay;
 mod samples;
 mod script;
 
@@ -32,5 +34,6 @@ pub use entropy::SeededEntropy;
 pub use gate::Gate;
 pub use postgres::Postgres;
 pub use receiver::Receiver;
+pub use relay::{Held, Relay};
 pub use samples::Samples;
 pub use script::{Reply, Request, Script};

@@ -18,10 +18,10 @@
 mod replica;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -32,6 +32,21 @@ pub struct Postgres {
     port: u16,
     /// Holds the shared lock.
     _lock: File,
+}
+
+/// Someone else who is connected to a database.
+#[derive(Debug)]
+pub struct Session {
+    psql: Child,
+    /// psql ends with its input.
+    input: Option<ChildStdin>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        drop(self.psql.wait());
+    }
 }
 
 /// The system user that runs the server when the tests run as root, which it refuses to.
@@ -120,6 +135,37 @@ impl Postgres {
             .env("PGOPTIONS", "-c client_min_messages=warning")
             .output();
         said(output, sql)
+    }
+
+    /// A session that has run statements and stays, with all the locks it holds, until it is
+    /// dropped.
+    ///
+    /// # Panics
+    ///
+    /// If the server refuses one.
+    pub fn session(&self, database: &str, sql: &str) -> Session {
+        const DONE: &str = "done";
+        let mut psql = command(&program("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .arg(self.url(database))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("psql runs");
+        let mut said = psql.stdout.take().expect("it is piped");
+        let mut input = psql.stdin.take().expect("it is piped");
+        let asked = writeln!(input, "{sql};\n\\echo {DONE}");
+        asked.expect("psql reads");
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(DONE.as_bytes()) {
+            assert_eq!(said.read(&mut byte).expect("psql speaks"), 1, "{sql}");
+            answer.push(byte[0]);
+        }
+        Session {
+            psql,
+            input: Some(input),
+        }
     }
 
     /// Stops the server as an administrator would in a hurry: connections are cut, nothing that

@@ -37,7 +37,7 @@ use crate::script::{Request, Script};
 const ADDRESS_IN_MEMORY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443);
 
 /// How long a test waits for what it expects, before it fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Takes requests for as long as it is kept, and remembers them.
 ///

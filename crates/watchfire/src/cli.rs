@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make a data folder from a backup.
     Restore(RestoreArgs),
+    /// Erase all that an organization has: applications, messages, event types, keys.
+    Erase(EraseArgs),
     /// Move the store of a data folder into a PostgreSQL database; goes on where it was interrupted.
     Migrate(MigrateArgs),
     /// Show what Watchfire does: a server, receivers that behave and misbehave, and real events.
@@ -247,7 +249,7 @@ pub(crate) enum ContractCommand {
     },
     /// Check a folder that holds a contract.
     Check {
-        /// The contract's own folder; its name is the contract's.
+        /// The contract's own folder, whose name is the contract's; or a folder of such.
         dir: PathBuf,
     },
 }
@@ -266,6 +268,15 @@ pub(crate) struct ServerArgs {
         hide_env_values = true
     )]
     pub(crate) token: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EraseArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Erase; without it, say what there is.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

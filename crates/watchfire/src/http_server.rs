@@ -19,6 +19,8 @@ use watchfire_api::ClientAddress;
 use watchfire_deliver::Cidr;
 use watchfire_domain::limit;
 
+use crate::lingering::Lingering;
+
 /// Rest after the system could not accept a connection, for instance for lack of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -116,10 +118,10 @@ fn connection() -> http1::Builder {
     builder
 }
 
-fn ready(stream: TcpStream) -> TokioIo<TcpStream> {
+fn ready(stream: TcpStream) -> TokioIo<Lingering> {
     // Answers are small and complete; waiting for more to send only delays them.
     drop(stream.set_nodelay(true));
-    TokioIo::new(stream)
+    TokioIo::new(Lingering::new(stream))
 }
 
 #[cfg(test)]

@@ -15,9 +15,11 @@ mod contract_command;
 mod contracts;
 mod data_dir;
 mod demo;
+mod erase_command;
 mod http_server;
 mod import_command;
 mod key_command;
+mod lingering;
 mod login;
 mod mail_command;
 mod metrics;
@@ -29,7 +31,6 @@ mod settings;
 mod terminal;
 mod token;
 mod verify;
-mod yaml;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => serve::on_runtime(bench::run(args)),
         Command::Backup(args) => backup_command::back_up(&args),
         Command::Restore(args) => backup_command::restore(&args),
+        Command::Erase(args) => serve::on_runtime(erase_command::run(args)),
         Command::Migrate(args) => serve::on_runtime(migrate_command::run(args)),
         Command::Verify(args) => verify::run(&args),
         Command::Mail(command) => serve::on_runtime(mail_command::run(command)),

@@ -63,6 +63,15 @@ impl Server {
         }
     }
 
+    /// Removes what stands at a path, if there is anything.
+    pub(crate) async fn remove(&self, path: &str) -> Result<()> {
+        match self.exchange(Method::DELETE, path, None).await? {
+            (StatusCode::NOT_FOUND, _) => Ok(()),
+            (status, _) if status.is_success() => Ok(()),
+            (status, json) => bail!("the server answered {status}: {}", reason(&json)),
+        }
+    }
+
     async fn exchange(
         &self,
         method: Method,

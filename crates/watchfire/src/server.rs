@@ -16,7 +16,7 @@ use watchfire_engine::identity::Tokens;
 use watchfire_engine::{Bounds, Config, Engine, Parts, Patience, Post, Vault};
 use watchfire_store::NodeId;
 
-use crate::ambient::{SystemClock, SystemEntropy};
+use crate::ambient::{StockedEntropy, SystemClock, SystemEntropy};
 use crate::backend::Backend;
 use crate::data_dir::{DataDir, decode_key};
 use crate::http_server::HttpServer;
@@ -60,7 +60,7 @@ impl Server {
             policy: Arc::new(policy),
             contracts,
             clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
+            entropy: Arc::new(StockedEntropy::new()),
             vault: Arc::new(vault),
             post: settings
                 .smtp

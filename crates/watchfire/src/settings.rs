@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use watchfire_api::RateLimits;
 use watchfire_contracts::render::SignatureHeaders;
-use watchfire_dashboard::{PortalLook, SettingLine};
+use watchfire_dashboard::{Logo, PortalLook, SettingLine};
 use watchfire_deliver::Cidr;
 use watchfire_domain::limit;
 use watchfire_domain::retry::{self, Schedule};
@@ -233,6 +233,7 @@ impl Layers {
                 .unwrap_or_default(),
             portal_look: PortalLook {
                 title: self.optional("portal_title", |text| Ok(text.to_owned()))?,
+                logo: self.optional("portal_logo", read_logo)?,
                 accent: self.optional("portal_color", |text| {
                     let wrong = |_| format!("{text:?} is not a colour such as 4649c8");
                     text.parse().map_err(wrong)
@@ -279,7 +280,11 @@ impl Layers {
             Some((path, table)) => organizations::retentions(path, table, default)?,
             None => BTreeMap::new(),
         };
-        Ok(Retentions { default, own })
+        Ok(Retentions {
+            default,
+            own,
+            audit: self.parse("audit_retention", parse_duration)?,
+        })
     }
 
     /// Where a value was set, if it was.
@@ -438,6 +443,12 @@ fn parse_signature_headers(text: &str) -> Result<SignatureHeaders, String> {
         "webhook,svix" => Ok(SignatureHeaders::WebhookAndSvix),
         _ => Err(format!("{text:?} is not `webhook` or `webhook,svix`")),
     }
+}
+
+fn read_logo(path: &str) -> Result<Logo, String> {
+    let wrong = |error: &dyn fmt::Display| format!("{path}: {error}");
+    let content = std::fs::read(path).map_err(|error| wrong(&error))?;
+    Logo::read(content.into()).map_err(|error| wrong(&error))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -201,8 +201,11 @@ pub(super) async fn find_or_create(
     ) {
         (Err(service::Error::NotFound), Some(input)) => {
             check_uid(reference, &input)?;
-            let input = Some(input.into_input()?);
-            Ok(applications::find_or_create(api.engine(), org, reference, input).await?)
+            let within = |fault: ApiError| fault.within("application");
+            let input = Some(input.into_input().map_err(within)?);
+            applications::find_or_create(api.engine(), org, reference, input)
+                .await
+                .map_err(|error| within(error.into()))
         }
         (found, _) => Ok(found?),
     }

@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use watchfire_domain::id::{AttemptId, EndpointId, MessageId};
 use watchfire_engine::service::Repeatable;
 use watchfire_engine::service::attempts::{self, AttemptView};
+use watchfire_engine::service::requests;
 use watchfire_store::{AttemptFilter, MessageRef, Order};
 
 use super::endpoints::{EndpointPath, endpoint_ref};
@@ -301,11 +302,13 @@ pub(super) async fn find(
 ) -> ApiResult<Response> {
     let (message, id) = (message.reference()?, attempt.id()?);
     let found = attempts::find(api.engine(), &app.snapshot, &message, id).await?;
+    let request = requests::of_attempt(api.engine(), &app.snapshot, &found).await?;
     let shown = Shown {
         content: true,
         cancelled: statuses.expanded_statuses,
     };
-    Ok(json(StatusCode::OK, &MessageAttemptOut::new(found, shown)))
+    let out = MessageAttemptOut::new(found, shown).with_request(request);
+    Ok(json(StatusCode::OK, &out))
 }
 
 /// Which statuses an attempt may have.

@@ -19,7 +19,7 @@ use watchfire_engine::service::{Once, messages};
 use super::applications::find_or_create;
 use crate::auth::Sender;
 use crate::error::{ApiError, ApiResult, Code, HttpErrorOut, ValidationErrorItem};
-use crate::extract::{Body, json};
+use crate::extract::{Body, json, parsed};
 use crate::openapi::Errors;
 use crate::state::ApiState;
 use crate::wire::message::{Content, MessageIn, MessageOut};
@@ -102,8 +102,7 @@ async fn accept(
     body: &Body<{ limit::BATCH_BYTES_MAX }>,
     once: Option<Once>,
 ) -> ApiResult<Arc<Message>> {
-    let message: MessageIn<'_> =
-        serde_json::from_str(raw.get()).map_err(|error| ApiError::body("messages", error))?;
+    let message: MessageIn<'_> = parsed(raw.get().as_bytes())?;
     let (input, _) = message.into_input(&body.bytes)?;
     Ok(messages::create(api.engine(), app, input, once).await?)
 }

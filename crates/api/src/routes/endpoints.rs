@@ -11,7 +11,7 @@ use watchfire_domain::id::EndpointId;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::endpoints::{self, Condition, EndpointQuery, OpenEndpoint, Sort};
 use watchfire_engine::service::{Repeatable, attempts, messages};
-use watchfire_store::{EndpointRef, Order};
+use watchfire_store::{EndpointCounts, EndpointRef, Order};
 
 use super::applications::put_status;
 use crate::auth::{App, By};
@@ -21,7 +21,9 @@ use crate::once::{replay, written};
 use crate::openapi::Errors;
 use crate::page::{ListResponse, OrderQuery, Page, PageQuery};
 use crate::state::ApiState;
-use crate::wire::endpoint::{EndpointIn, EndpointOut, EndpointPatchIn, EndpointStats};
+use crate::wire::endpoint::{
+    EndpointAttemptStats, EndpointIn, EndpointOut, EndpointPatchIn, EndpointStats,
+};
 use crate::wire::message::{Content, EventExampleIn, MessageOut};
 
 /// The endpoint a path names.
@@ -248,6 +250,18 @@ impl StatsQuery {
         };
         Err(ApiError::new(Code::InvalidRange, fault))
     }
+
+    async fn counts(
+        &self,
+        api: &ApiState,
+        app: &App,
+        path: &EndpointPath,
+    ) -> ApiResult<EndpointCounts> {
+        let (since, until) = self.range(api.now())?;
+        let reference = path.reference()?;
+        let snapshot = &app.snapshot;
+        Ok(attempts::counts(api.engine(), snapshot, &reference, since, until).await?)
+    }
 }
 
 /// Counts an endpoint's deliveries
@@ -263,10 +277,27 @@ pub(super) async fn stats(
     Path(path): Path<EndpointPath>,
     Params(query): Params<StatsQuery>,
 ) -> ApiResult<Response> {
-    let (since, until) = query.range(api.now())?;
-    let reference = path.reference()?;
-    let counts = attempts::counts(api.engine(), &app.snapshot, &reference, since, until).await?;
+    let counts = query.counts(&api, &app, &path).await?;
     Ok(json(StatusCode::OK, &EndpointStats::from(counts)))
+}
+
+/// Counts how an endpoint's deliveries ended
+///
+/// Whole hours: those that `since` and `until` fall into count in full.
+#[utoipa::path(
+    get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/attempt-stats",
+    operation_id = "v1.endpoint.get-attempt-stats", tag = "Endpoint",
+    params(("app_id" = String, Path), ("endpoint_id" = String, Path), StatsQuery),
+    responses((status = 200, body = EndpointAttemptStats), Errors),
+)]
+pub(super) async fn attempt_stats(
+    State(api): State<ApiState>,
+    app: App,
+    Path(path): Path<EndpointPath>,
+    Params(query): Params<StatsQuery>,
+) -> ApiResult<Response> {
+    let counts = query.counts(&api, &app, &path).await?;
+    Ok(json(StatusCode::OK, &EndpointAttemptStats::from(counts)))
 }
 
 /// Sends an example of an event type to the endpoint

@@ -24,10 +24,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
         "Code that changes requests is not offered; a contract shapes them.",
     ),
     (
-        "/api/v1/app/*/endpoint/*/attempt-stats",
-        "Use endpoint/{endpoint_id}/stats.",
-    ),
-    (
         "/api/v1/app/*/endpoint/*/rate-limit-status",
         "Use endpoint/{endpoint_id}/stats, which counts what is pending.",
     ),
@@ -52,24 +48,20 @@ const NOT_OFFERED: &[(&str, &str)] = &[
         "Messages are sent, not polled for; use message.list to read them.",
     ),
     (
-        "/api/v1/app/*/msg/search",
-        "Use message.list with its filters.",
-    ),
-    (
-        "/api/v1/app/*/msg/bulk-expunge",
-        "Expunge each message, or let retention remove them.",
-    ),
-    (
-        "/api/v1/app/*/msg/expunge-all-contents",
-        "Expunge each message, or delete the application.",
-    ),
-    (
         "/api/v1/app/*/stats",
         "Use the statistics of each endpoint.",
     ),
     (
-        "/api/v1/stats",
-        "Use the statistics of each endpoint, or /metrics.",
+        "/api/v1/app/stats/count-active",
+        "Use application.list with exclude_apps_with_disabled_endpoints.",
+    ),
+    (
+        "/api/v1/stats/app",
+        "Use statistics.aggregate_app_stats, or the statistics of each endpoint.",
+    ),
+    (
+        "/api/v1/stats/endpoint",
+        "Use endpoint.list and its filter by state.",
     ),
     ("/api/v1/auth/stream", "Streams are not offered."),
     ("/api/v1/auth/stream-logout", "Streams are not offered."),
@@ -84,14 +76,6 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     (
         "/api/v1/connector",
         "Contracts take the place of connectors.",
-    ),
-    (
-        "/api/v1/environment",
-        "An organization's objects are read and written through their own paths.",
-    ),
-    (
-        "/api/v1/event-type/import",
-        "Create event types one by one, or write a contract.",
     ),
     ("/api/v1/stream", "Streams are not offered."),
     (

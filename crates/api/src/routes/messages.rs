@@ -18,12 +18,11 @@ use crate::auth::{App, By, OrgApp, Sender};
 use crate::error::{ApiResult, Code};
 use crate::extract::{Body, Params, json, json_bytes};
 use crate::openapi::Errors;
-use crate::page::{EventTypes, ListResponse, PageQuery, Timed, WindowQuery};
+use crate::page::{EventTypes, ListResponse, Page, PageQuery, Timed, WindowQuery};
 use crate::state::ApiState;
-use crate::wire::message::{Content, MessageIn, MessageOut, MessagePrecheckIn, MessagePrecheckOut};
-
-/// A payload of the largest size, and the names around it.
-const BODY_BYTES_MAX: usize = limit::PAYLOAD_BYTES_MAX + 64 * 1024;
+use crate::wire::message::{
+    Content, MessageIn, MessageOut, MessagePrecheckIn, MessagePrecheckOut, MessageSearchIn,
+};
 
 /// The message a path names.
 #[derive(Deserialize)]
@@ -34,13 +33,16 @@ pub(super) struct MessagePath {
 impl MessagePath {
     /// A text that can't name a message names none.
     pub(super) fn reference(&self) -> ApiResult<MessageRef> {
-        let text = &self.msg_id;
-        let reference = if text.starts_with(MessageId::PREFIX) {
-            text.parse().ok().map(MessageRef::Id)
-        } else {
-            text.parse().ok().map(MessageRef::EventId)
-        };
-        reference.ok_or_else(|| Code::NotFound.into())
+        reference_of(&self.msg_id).ok_or_else(|| Code::NotFound.into())
+    }
+}
+
+/// A text that can't name a message names none.
+pub(super) fn reference_of(text: &str) -> Option<MessageRef> {
+    if text.starts_with(MessageId::PREFIX) {
+        text.parse().ok().map(MessageRef::Id)
+    } else {
+        text.parse().ok().map(MessageRef::EventId)
     }
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn create(
     By(api): By,
     sender: Sender,
     Params(query): Params<ContentQuery>,
-    body: Body<BODY_BYTES_MAX>,
+    body: Body<{ limit::MESSAGE_BODY_BYTES_MAX }>,
 ) -> ApiResult<Response> {
     let mut message = body.parse::<MessageIn<'_>>()?;
     let application = message.application.take();
@@ -130,11 +132,19 @@ pub(super) async fn list(
         tag: wanted.tag,
         without_payload: !wanted.with_content,
     };
-    let found = messages::list(api.engine(), &app.snapshot, &filter, page.range()).await?;
-    let content = if wanted.with_content {
-        Content::Stored
-    } else {
+    answered(&api, &app, (&filter, &page)).await
+}
+
+async fn answered(
+    api: &ApiState,
+    app: &App,
+    (filter, page): (&MessageFilter, &Page<MessageId>),
+) -> ApiResult<Response> {
+    let found = messages::list(api.engine(), &app.snapshot, filter, page.range()).await?;
+    let content = if filter.without_payload {
         Content::Omitted
+    } else {
+        Content::Stored
     };
     let answer = page.answer_all(
         &found,
@@ -142,6 +152,24 @@ pub(super) async fn list(
         |stored| MessageOut::new(&stored.message, content),
     )?;
     Ok(json(StatusCode::OK, &answer))
+}
+
+/// Lists an application's messages, newest first; without their payloads unless asked for
+#[utoipa::path(
+    post, path = "/api/v1/app/{app_id}/msg/search", operation_id = "v1.message.search",
+    tag = "Message",
+    params(("app_id" = String, Path), ("idempotency-key" = Option<String>, Header)),
+    request_body = MessageSearchIn,
+    responses((status = 200, body = ListResponse<MessageOut>), Errors),
+)]
+pub(super) async fn search(
+    State(api): State<ApiState>,
+    app: App,
+    body: Body,
+) -> ApiResult<Response> {
+    let (filter, query, window) = body.parse_or_default::<MessageSearchIn>()?.into_parts()?;
+    let page = Page::by_time(&query, &window, api.now())?;
+    answered(&api, &app, (&filter, &page)).await
 }
 
 /// Answers a message

@@ -10,7 +10,8 @@ use utoipa_axum::routes;
 
 use super::{
     applications, attempts, audit, auth, batch, contracts, endpoint_health, endpoints, event_types,
-    fallback, health, keys, messages, nodes, notices, operational, records, secrets, tasks,
+    fallback, health, imports, keys, messages, nodes, notices, operational, records, reports,
+    secrets, tasks,
 };
 use crate::extract::json_bytes;
 use crate::openapi::{Frame, document};
@@ -66,6 +67,7 @@ fn configuration() -> Tables {
             secrets::patch_headers
         ),
         routes!(endpoints::stats),
+        routes!(endpoints::attempt_stats),
         routes!(endpoints::send_example),
         routes!(endpoint_health::ping),
         routes!(endpoint_health::activate),
@@ -81,6 +83,9 @@ fn configuration() -> Tables {
             event_types::patch,
             event_types::delete
         ),
+        routes!(imports::openapi),
+        routes!(imports::export),
+        routes!(imports::import),
         routes!(operational::list, operational::create),
         routes!(operational::find, operational::put, operational::delete),
         routes!(operational::secret),
@@ -99,6 +104,11 @@ fn events() -> Tables {
         routes!(messages::list, messages::create),
         routes!(messages::find),
         routes!(messages::precheck),
+        routes!(messages::search),
+        routes!(reports::expunge),
+        routes!(reports::purge),
+        routes!(reports::usage),
+        routes!(reports::event_types),
         routes!(batch::create),
         routes!(messages::expunge),
         routes!(attempts::of_endpoint),

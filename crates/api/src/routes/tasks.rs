@@ -6,9 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use watchfire_domain::id::TaskId;
-use watchfire_engine::service::Repeatable;
 use watchfire_engine::service::tasks::{self, Owner, TaskInput};
-use watchfire_store::{EndpointRef, Order, Steering, Task, TaskFilter, TaskKind};
+use watchfire_engine::service::{Repeatable, reports};
+use watchfire_store::{EndpointRef, Order, Steering, Task, TaskFilter, TaskKind, TaskState};
 
 use super::endpoints::EndpointPath;
 use crate::auth::{App, By, OwnTasks};
@@ -19,7 +19,7 @@ use crate::openapi::Errors;
 use crate::page::{ListResponse, OrderQuery, Page, PageQuery};
 use crate::state::ApiState;
 use crate::wire::task::{
-    BackgroundTaskOut, BackgroundTaskStatus, BackgroundTaskType, BulkReplayIn, CancelMsgsIn,
+    BackgroundTaskOut, BackgroundTaskState, BackgroundTaskType, BulkReplayIn, CancelMsgsIn,
     RecoverIn, RecoverOut, ReplayIn, ReplayOut,
 };
 
@@ -160,7 +160,9 @@ pub(super) async fn cancel_messages(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TasksQuery {
-    status: Option<BackgroundTaskStatus>,
+    /// How it stands, exactly.
+    status: Option<BackgroundTaskState>,
+    /// Unless given, all but `endpoint.cancel-msgs`, which no SDK knows.
     task: Option<BackgroundTaskType>,
 }
 
@@ -180,7 +182,8 @@ pub(super) async fn list(
     let page = Page::<TaskId>::new(&page, order.or(Order::Descending))?;
     let filter = TaskFilter {
         kind: query.task.map(BackgroundTaskType::kind),
-        state: query.status.map(BackgroundTaskStatus::state),
+        without: query.task.is_none().then_some(TaskKind::CancelMessages),
+        state: query.status.map(BackgroundTaskState::state),
         ..TaskFilter::default()
     };
     let found = tasks::list(api.engine(), &owner, filter, page.range()).await?;
@@ -213,7 +216,17 @@ pub(super) async fn find(
     Path(path): Path<TaskPath>,
 ) -> ApiResult<Response> {
     let task = tasks::find(api.engine(), &owner, path.id()?).await?;
-    Ok(json(StatusCode::OK, &BackgroundTaskOut::from(&task)))
+    let out = BackgroundTaskOut::from(&task);
+    let out = match (task.kind, task.state) {
+        (TaskKind::Usage, TaskState::Finished) => {
+            out.with_usage(reports::found(api.engine(), &task).await?)
+        }
+        (TaskKind::Subscriptions, TaskState::Finished) => {
+            out.with_subscriptions(reports::found(api.engine(), &task).await?)
+        }
+        _ => out,
+    };
+    Ok(json(StatusCode::OK, &out))
 }
 
 /// Ends a background task; what it has done stays

@@ -13,7 +13,8 @@ use watchfire_domain::message::Message;
 use watchfire_domain::outcome::{Cause, Outcome, Phase, SkipReason, Verdict};
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::attempts::{AttemptView, Destination};
-use watchfire_store::{AttemptedMessage, DeliveryStatus};
+use watchfire_engine::service::requests::{self, Made, Unshown};
+use watchfire_store::{AttemptedMessage, DeliveryStatus, Owed};
 
 use super::endpoint::EndpointOut;
 use super::message::{Content, MessageOut};
@@ -150,10 +151,70 @@ pub(crate) struct MessageAttemptOut {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     response_truncated: bool,
+    /// What was sent; only where one attempt is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    request: Option<RequestOut>,
+    /// Why `request` is absent where one attempt is asked for: `not_made` (nothing was sent),
+    /// `payload_gone`; of attempts that were made before recipes were kept, also `endpoint_deleted`
+    /// or `unready` (the settings of today allow no request).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    request_missing: Option<&'static str>,
     /// The message, without its payload, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<MessageOut>)]
     msg: Option<Box<RawValue>>,
+}
+
+/// A request as it went out: made again from the message and what else shaped it, which is kept with
+/// the attempt. So it is what was sent, whatever became of the endpoint and its contract.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AttemptRequest)]
+pub(crate) struct RequestOut {
+    #[schema(example = "POST")]
+    method: String,
+    /// Names as they were written, and values, without `Host` and `Content-Length`; null in place of
+    /// a value that is a secret.
+    #[schema(value_type = Vec<Vec<Option<String>>>)]
+    headers: Vec<(String, Option<String>)>,
+    /// With everything that the contract puts around the payload.
+    body: String,
+    /// The attempt was made before recipes were kept, so this is made with the settings of today:
+    /// it is what was sent as far as they and the contract are those of then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    as_today: bool,
+    /// With `asToday`: the endpoint or its application was changed after the attempt, and may have
+    /// said something else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    changed_since: bool,
+}
+
+impl From<requests::Shown> for RequestOut {
+    fn from(shown: requests::Shown) -> Self {
+        Self {
+            method: shown.method,
+            headers: shown.headers,
+            body: String::from_utf8_lossy(&shown.body).into_owned(),
+            as_today: shown.made != Made::AsThen,
+            changed_since: shown.made
+                == Made::AsToday {
+                    changed_since: true,
+                },
+        }
+    }
+}
+
+fn missing(unshown: Unshown) -> &'static str {
+    match unshown {
+        Unshown::NotMade => "not_made",
+        Unshown::PayloadGone => "payload_gone",
+        Unshown::EndpointDeleted => "endpoint_deleted",
+        Unshown::Unready => "unready",
+    }
 }
 
 /// What happened, in a form for programs.
@@ -296,8 +357,19 @@ impl MessageAttemptOut {
             },
             response_headers,
             response_truncated,
+            request: None,
+            request_missing: None,
             msg: view.message.map(|message| bare(&message)),
         }
+    }
+
+    /// With what was sent.
+    pub(crate) fn with_request(mut self, shown: Result<requests::Shown, Unshown>) -> Self {
+        match shown {
+            Ok(shown) => self.request = Some(shown.into()),
+            Err(unshown) => self.request_missing = Some(missing(unshown)),
+        }
+        self
     }
 }
 
@@ -373,7 +445,7 @@ impl MessageEndpointOut {
             endpoint: EndpointOut::new(&to.endpoint, fingerprints),
             status,
             status_text: status.text(),
-            next_attempt: to.view.owed.and_then(|owed| owed.due_at),
+            next_attempt: to.view.owed.and_then(Owed::next_at),
         }
     }
 }

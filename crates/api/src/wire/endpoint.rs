@@ -16,7 +16,7 @@ use watchfire_engine::service::endpoints::{EndpointInput, EndpointPatch, Extras}
 
 pub(crate) use self::action::{ActivationOut, DeactivateIn};
 pub(crate) use self::auth::AuthIn;
-pub(crate) use self::out::{EndpointOut, EndpointStats};
+pub(crate) use self::out::{EndpointAttemptStats, EndpointOut, EndpointStats};
 pub(crate) use self::secret::{
     EndpointHeadersIn, EndpointHeadersOut, EndpointHeadersPatchIn, EndpointSecretOut,
     EndpointSecretRotateIn,

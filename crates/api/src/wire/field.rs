@@ -1,5 +1,7 @@
 //! Fields that need more than a type to be read.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Deserializer};
 use watchfire_engine::service::Edit;
 
@@ -29,6 +31,17 @@ where
 /// its name.
 pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> ApiResult<T> {
     value.ok_or_else(|| ApiError::body(field, "is required"))
+}
+
+/// A name that the caller chose. It is any text for the parser, so that a character it may not have
+/// is a fault of the value and not of the JSON.
+pub(crate) fn named<T>(field: &'static str, text: Option<String>) -> ApiResult<Option<T>>
+where
+    T: TryFrom<String, Error: Display>,
+{
+    text.map(T::try_from)
+        .transpose()
+        .map_err(|reason| ApiError::body(field, reason))
 }
 
 /// A patch's value under its present or its older name; the present one counts.

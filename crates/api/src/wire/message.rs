@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use watchfire_domain::id::{EventType, MessageId, Uid};
+use watchfire_domain::limit;
 use watchfire_domain::message::{Message, RawBody, Urgency};
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::messages::{Example, MessageInput};
+use watchfire_store::MessageFilter;
 
 use super::application::ApplicationIn;
-use super::field::required;
+use super::field::{named, required};
 use crate::error::{ApiError, ApiResult, Code};
+use crate::page::{PageQuery, WindowQuery};
 
 /// Days a payload may be asked to be kept.
 const RETENTION_DAYS: std::ops::RangeInclusive<u64> = 5..=90;
@@ -27,7 +30,7 @@ const RETENTION_HOURS: std::ops::RangeInclusive<u64> = 1..=90 * 24;
 #[schema(as = MessageIn)]
 pub(crate) struct MessageIn<'a> {
     #[schema(value_type = String, required, pattern = "^[a-zA-Z0-9\\-_.]+$", max_length = 256)]
-    event_type: Option<EventType>,
+    event_type: Option<String>,
     /// A JSON object; its bytes are kept as they are.
     #[serde(borrow)]
     #[schema(value_type = Object, required)]
@@ -38,7 +41,7 @@ pub(crate) struct MessageIn<'a> {
     data: Option<&'a RawValue>,
     /// An id of your own; a second message of the application with the same is refused.
     #[schema(value_type = Option<String>, pattern = "^[a-zA-Z0-9\\-_.]+$", max_length = 256)]
-    event_id: Option<Uid>,
+    event_id: Option<String>,
     /// Endpoints that list channels get only messages of one of them.
     #[schema(max_items = 5)]
     channels: Option<Vec<String>>,
@@ -87,8 +90,8 @@ impl<'a> MessageIn<'a> {
         let payload = required("payload", self.payload.or(self.data))?;
         let retention = retention(self.payload_retention_period, self.payload_retention_hours)?;
         let input = MessageInput {
-            event_type: required("eventType", self.event_type)?,
-            event_id: self.event_id,
+            event_type: event_type(self.event_type)?,
+            event_id: named("eventId", self.event_id)?,
             payload: body.slice_ref(payload.get().as_bytes()),
             record_key: self.record_key,
             urgency: self.urgent.map(urgency),
@@ -104,6 +107,11 @@ impl<'a> MessageIn<'a> {
         };
         Ok((input, payload))
     }
+}
+
+fn event_type(text: Option<String>) -> ApiResult<EventType> {
+    let field = "eventType";
+    required(field, named(field, text)?)
 }
 
 /// How long a payload is kept, in days or in hours.
@@ -241,7 +249,7 @@ fn payload<'a>(message: &'a Message, content: Content<'a>) -> ApiResult<&'a RawV
 #[schema(as = EventExampleIn)]
 pub(crate) struct EventExampleIn<'a> {
     #[schema(value_type = String, required)]
-    event_type: Option<EventType>,
+    event_type: Option<String>,
     /// Which of the schema's examples, counted from 0.
     example_index: Option<usize>,
     /// Sent instead of an example.
@@ -255,10 +263,58 @@ impl EventExampleIn<'_> {
     pub(crate) fn into_example(self, body: &Bytes) -> ApiResult<Example> {
         let payload = self.payload;
         Ok(Example {
-            event_type: required("eventType", self.event_type)?,
+            event_type: event_type(self.event_type)?,
             index: self.example_index.unwrap_or_default(),
             payload: payload.map(|payload| body.slice_ref(payload.get().as_bytes())),
         })
+    }
+}
+
+/// Which messages to list.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(crate) struct MessageSearchIn {
+    /// Items to answer at most: 50 unless given, 250 at most.
+    #[schema(minimum = 1, maximum = 250)]
+    limit: Option<u64>,
+    /// The `iterator` or `prevIterator` of a page before.
+    iterator: Option<String>,
+    channel: Option<String>,
+    tag: Option<String>,
+    /// Only what was made before this instant.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    before: Option<Timestamp>,
+    /// Only what was made after this instant.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    after: Option<Timestamp>,
+    /// Answer the payloads.
+    #[serde(default)]
+    with_content: bool,
+    #[schema(value_type = Option<Vec<String>>)]
+    event_types: Option<Vec<EventType>>,
+}
+
+impl MessageSearchIn {
+    pub(crate) fn into_parts(self) -> ApiResult<(MessageFilter, PageQuery, WindowQuery)> {
+        let max = limit::EVENT_TYPES_PER_ENDPOINT_MAX;
+        if self.event_types.as_ref().is_some_and(|all| all.len() > max) {
+            let reason = format!("may have at most {max} names");
+            return Err(ApiError::body("event_types", reason));
+        }
+        let filter = MessageFilter {
+            event_types: self.event_types.unwrap_or_default(),
+            channel: self.channel,
+            tag: self.tag,
+            without_payload: !self.with_content,
+        };
+        let query = PageQuery {
+            limit: self.limit,
+            iterator: self.iterator,
+        };
+        let window = WindowQuery {
+            before: self.before,
+            after: self.after,
+        };
+        Ok((filter, query, window))
     }
 }
 
@@ -267,14 +323,16 @@ impl EventExampleIn<'_> {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessagePrecheckIn {
     #[schema(value_type = String, required)]
-    event_type: Option<EventType>,
+    event_type: Option<String>,
     channels: Option<Vec<String>>,
 }
 
 impl MessagePrecheckIn {
     pub(crate) fn into_parts(self) -> ApiResult<(EventType, Vec<String>)> {
-        let event_type = required("eventType", self.event_type)?;
-        Ok((event_type, self.channels.unwrap_or_default()))
+        Ok((
+            event_type(self.event_type)?,
+            self.channels.unwrap_or_default(),
+        ))
     }
 }
 

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use watchfire_domain::id::MessageId;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::heads::HeadInput;
-use watchfire_store::RecordHead;
+use watchfire_store::{Owed, RecordHead};
 
 use super::field::required;
 use crate::error::{ApiError, ApiResult};
@@ -58,7 +58,7 @@ impl RecordHeadOut {
             record_key,
             message_id: head.message,
             attempts: head.view.owed.map_or(0, |owed| owed.attempts),
-            next_attempt: head.view.owed.and_then(|owed| owed.due_at),
+            next_attempt: head.view.owed.and_then(Owed::next_at),
             waiting: head.waiting,
         }
     }

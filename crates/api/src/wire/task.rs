@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use watchfire_domain::id::{EventType, TaskId};
+use watchfire_domain::id::{EventType, Ksuid, TaskId};
 use watchfire_domain::time::Timestamp;
+use watchfire_engine::service::reports::{Subscriptions, Usage};
 use watchfire_engine::service::tasks::TaskInput;
 use watchfire_store::{Task, TaskFailure, TaskKind, TaskState};
 
 use super::attempt::{MessageStatus, StatusCodeClass};
 use super::field::required;
+use super::report::{AppEventTypesOut, AppUsageOut};
 use crate::error::ApiResult;
 
 /// Which failures to recover from.
@@ -172,8 +174,15 @@ pub(crate) enum BackgroundTaskType {
     Replay,
     #[serde(rename = "endpoint.bulk-replay")]
     BulkReplay,
+    /// No SDK knows it: listed only where it is asked for.
     #[serde(rename = "endpoint.cancel-msgs")]
     CancelMessages,
+    #[serde(rename = "application.purge_content")]
+    PurgeContent,
+    #[serde(rename = "application.stats")]
+    Usage,
+    #[serde(rename = "event-type.aggregate")]
+    Subscriptions,
 }
 
 impl From<TaskKind> for BackgroundTaskType {
@@ -183,6 +192,9 @@ impl From<TaskKind> for BackgroundTaskType {
             TaskKind::ReplayMissing => Self::Replay,
             TaskKind::BulkReplay => Self::BulkReplay,
             TaskKind::CancelMessages => Self::CancelMessages,
+            TaskKind::PurgeContent => Self::PurgeContent,
+            TaskKind::Usage => Self::Usage,
+            TaskKind::Subscriptions => Self::Subscriptions,
         }
     }
 }
@@ -194,22 +206,47 @@ impl BackgroundTaskType {
             Self::Replay => TaskKind::ReplayMissing,
             Self::BulkReplay => TaskKind::BulkReplay,
             Self::CancelMessages => TaskKind::CancelMessages,
+            Self::PurgeContent => TaskKind::PurgeContent,
+            Self::Usage => TaskKind::Usage,
+            Self::Subscriptions => TaskKind::Subscriptions,
         }
     }
 }
 
-/// Where a task stands. `paused` and `cancelled` come only from this server's own operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Where a task stands, in the words every SDK reads: one that rests is `running`, one that a person
+/// ended is `failed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BackgroundTaskStatus {
     Running,
     Finished,
     Failed,
-    Cancelled,
-    Paused,
 }
 
 impl From<TaskState> for BackgroundTaskStatus {
+    fn from(state: TaskState) -> Self {
+        match state {
+            TaskState::Running | TaskState::Paused => Self::Running,
+            TaskState::Finished => Self::Finished,
+            TaskState::Failed(_) | TaskState::Cancelled => Self::Failed,
+        }
+    }
+}
+
+/// Where a task stands, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BackgroundTaskState {
+    Running,
+    Finished,
+    Failed,
+    /// A person ended it; what it did stays.
+    Cancelled,
+    /// It rests until a person resumes it.
+    Paused,
+}
+
+impl From<TaskState> for BackgroundTaskState {
     fn from(state: TaskState) -> Self {
         match state {
             TaskState::Running => Self::Running,
@@ -221,7 +258,7 @@ impl From<TaskState> for BackgroundTaskStatus {
     }
 }
 
-impl BackgroundTaskStatus {
+impl BackgroundTaskState {
     /// The state to filter by; a failure's reason does not matter there.
     pub(crate) fn state(self) -> TaskState {
         match self {
@@ -241,6 +278,7 @@ pub(crate) struct BackgroundTaskOut {
     #[schema(value_type = String, example = "qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
     id: TaskId,
     status: BackgroundTaskStatus,
+    state: BackgroundTaskState,
     task: BackgroundTaskType,
     data: TaskData,
     #[schema(value_type = String, format = DateTime)]
@@ -252,8 +290,8 @@ pub(crate) struct BackgroundTaskOut {
     error: Option<&'static str>,
 }
 
-/// How far a task has come.
-#[derive(Debug, Serialize, ToSchema)]
+/// How far a task has come, and what it found out.
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = BackgroundTaskData)]
 pub(crate) struct TaskData {
@@ -263,45 +301,102 @@ pub(crate) struct TaskData {
     /// Deliveries settled by a cancelling.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages_cancelled: Option<u64>,
+    /// Payloads removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_purged: Option<u64>,
     /// Messages looked at so far.
-    messages_seen: u64,
-    /// The span the task goes through, from its oldest message to its newest.
-    #[schema(value_type = String, format = DateTime)]
-    since: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    until: Timestamp,
-    /// When the last message it looked at was created, while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_seen: Option<u64>,
+    /// Applications looked at so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applications_seen: Option<u64>,
+    /// The span the task is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// When the last message or application it looked at was created, while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     reached: Option<Timestamp>,
+    /// The report of `application.stats`. Not in lists, and not before the task has finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_stats: Option<Vec<AppUsageOut>>,
+    /// The report of `event-type.aggregate`. Not in lists, and not before the task has finished.
+    #[serde(rename = "event_types", skip_serializing_if = "Option::is_none")]
+    event_types: Option<Vec<AppEventTypesOut>>,
+}
+
+impl TaskData {
+    fn new(task: &Task) -> Self {
+        let progress = task.progress;
+        let (done, looked) = (Some(progress.done), Some(progress.looked));
+        let about_messages = Self {
+            messages_seen: looked,
+            since: Some(task.arguments.since),
+            until: Some(task.arguments.until),
+            reached: progress.cursor.map(Ksuid::created_at),
+            ..Self::default()
+        };
+        match task.kind {
+            TaskKind::Recover | TaskKind::ReplayMissing | TaskKind::BulkReplay => Self {
+                messages_sent: done,
+                ..about_messages
+            },
+            TaskKind::CancelMessages => Self {
+                messages_cancelled: done,
+                ..about_messages
+            },
+            TaskKind::PurgeContent => Self {
+                messages_purged: done,
+                ..about_messages
+            },
+            TaskKind::Usage => Self {
+                applications_seen: looked,
+                messages_seen: None,
+                ..about_messages
+            },
+            TaskKind::Subscriptions => Self {
+                applications_seen: looked,
+                ..Self::default()
+            },
+        }
+    }
 }
 
 impl From<&Task> for BackgroundTaskOut {
     fn from(task: &Task) -> Self {
-        let progress = task.progress;
-        let cancels = task.kind == TaskKind::CancelMessages;
-        let data = TaskData {
-            messages_sent: (!cancels).then_some(progress.done),
-            messages_cancelled: cancels.then_some(progress.done),
-            messages_seen: progress.looked,
-            since: task.arguments.since,
-            until: task.arguments.until,
-            reached: progress.cursor.map(|id| id.ksuid().created_at()),
-        };
         Self {
             id: task.id,
             status: task.state.into(),
+            state: task.state.into(),
             task: task.kind.into(),
-            data,
+            data: TaskData::new(task),
             updated_at: task.updated_at,
             created_at: task.created_at,
             error: match task.state {
                 TaskState::Failed(TaskFailure::EndpointDeleted) => Some("the endpoint was deleted"),
-                TaskState::Running
-                | TaskState::Paused
-                | TaskState::Finished
-                | TaskState::Cancelled => None,
+                TaskState::Failed(TaskFailure::ReportTooLarge) => {
+                    Some("there is more to report than a report may hold; name applications")
+                }
+                TaskState::Cancelled => Some("somebody ended it"),
+                TaskState::Running | TaskState::Paused | TaskState::Finished => None,
             },
         }
+    }
+}
+
+impl BackgroundTaskOut {
+    pub(crate) fn with_usage(mut self, report: Vec<Usage>) -> Self {
+        self.data.app_stats = Some(report.into_iter().map(AppUsageOut::from).collect());
+        self
+    }
+
+    pub(crate) fn with_subscriptions(mut self, report: Vec<Subscriptions>) -> Self {
+        let report = report.into_iter().map(AppEventTypesOut::from);
+        self.data.event_types = Some(report.collect());
+        self
     }
 }

@@ -7,7 +7,8 @@ use super::harness::{SECRET, Server};
 /// A body that every route can read.
 pub(crate) const BODY: &str = r#"{"name":"x","url":"https://example.com/","eventType":"x","payload":{},
     "description":"x","headers":{},"scopes":["replay"],
-    "since":"2026-02-20T10:00:00Z","createdBefore":"2026-02-20T10:00:00Z"}"#;
+    "since":"2026-02-20T10:00:00Z","until":"2026-02-20T10:00:00Z",
+    "createdBefore":"2026-02-20T10:00:00Z","ids":["x"],"spec":{"webhooks":{}}}"#;
 
 /// Routes that need no token. The list may only shrink.
 pub(crate) const OPEN: &[&str] = &["GET /health", "GET /health/ping"];
@@ -33,6 +34,11 @@ pub(crate) const PER_ORGANIZATION: &[&str] = &[
     "GET /background-task",
     "PUT /event-type/{event_type_name}",
     "POST /admin/redrive-dlq",
+    "POST /environment/export",
+    "POST /environment/import",
+    "POST /event-type/import/openapi",
+    "POST /stats/usage/app",
+    "PUT /stats/usage/event-types",
     "POST /auth/expire-all",
     "POST /auth/logout",
 ];

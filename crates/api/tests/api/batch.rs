@@ -19,6 +19,8 @@ async fn each_message_of_a_batch_has_its_own_result() {
         {"eventType":"x","eventId":"one","payload":{"n":2}},
         {"eventType":"no name","payload":{}},
         {"eventType":"x","payload":[]},
+        {"eventType":7,"payload":{}},
+        ["x",{},null,null,null,null,null,null,null,null,null,null,null,null],
         7,
         {"eventType":"x","eventId":"two","payload":{"n":3}}
     ]}"#;

@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 use watchfire_api::{ApiConfig, ApiState, DEFAULT_ORGANIZATION, RateLimits, Tokens};
 use watchfire_contracts::Catalog;
 use watchfire_contracts::render::SignatureHeaders;
-use watchfire_domain::ambient::Clock as _;
+use watchfire_domain::ambient::{Clock as _, Entropy};
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::secret::SecretText;
 use watchfire_engine::identity::Grant;
@@ -24,6 +24,20 @@ use watchfire_testkit::{FakeClock, Receiver, Reply, Script, SeededEntropy};
 
 pub(crate) const SECRET: &str = "a secret that signs tokens";
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Ids by chance, but no jitter: what a transcript says of the next attempt does not depend on who
+/// drew before.
+struct Steady(SeededEntropy);
+
+impl Entropy for Steady {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.fill(bytes);
+    }
+
+    fn unit(&self) -> f64 {
+        0.5
+    }
+}
 
 /// A server without a socket.
 pub(crate) struct Server {
@@ -90,7 +104,7 @@ impl Server {
             policy: Arc::default(),
             contracts: Arc::new(Catalog::embedded()),
             clock: Arc::new(clock.clone()),
-            entropy: Arc::new(SeededEntropy::new(1)),
+            entropy: Arc::new(Steady(SeededEntropy::new(1))),
             vault: Arc::new(Vault::new(&[7; 32])),
             post: None,
         };

@@ -313,3 +313,33 @@ async fn an_address_that_guesses_is_not_listened_to() {
     server.clock.advance(Duration::from_secs(20));
     assert_eq!(ask(Some("guess"), guesser).await, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_refused_whoever_sends_it() {
+    let server = with_application().await;
+    for (line, max) in [
+        ("POST /app", limit::REQUEST_BODY_BYTES_MAX),
+        ("POST /app/acme/msg", limit::MESSAGE_BODY_BYTES_MAX),
+        ("POST /app/acme/msg/", limit::MESSAGE_BODY_BYTES_MAX),
+        ("POST /app/acme/msg-batch", limit::BATCH_BYTES_MAX),
+    ] {
+        for (bytes, expected) in [
+            (max, StatusCode::UNAUTHORIZED),
+            (max + 1, StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let mut request = server.request(line, "").map(|_| Body::new(Unread));
+            let headers = request.headers_mut();
+            headers.insert(header::CONTENT_LENGTH, bytes.into());
+            headers.insert(
+                header::AUTHORIZATION,
+                "Bearer nonsense".parse().expect("text"),
+            );
+            let answer = server.send(request).await;
+            assert_eq!(answer.status, expected, "{line} with {bytes} bytes");
+            // Its body was not read: the connection can't be used again.
+            assert_eq!(answer.headers[header::CONNECTION], "close");
+        }
+    }
+    let read = server.ask("POST /app", r#"{"name":"B"}"#).await;
+    assert!(!read.headers.contains_key(header::CONNECTION));
+}

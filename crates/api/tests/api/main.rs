@@ -22,6 +22,7 @@ mod options;
 mod paging;
 mod portal;
 mod records;
+mod reports;
 mod shell;
 mod tasks;
 mod tokens;

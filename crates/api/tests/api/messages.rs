@@ -90,6 +90,31 @@ async fn faults_name_their_fields() {
 }
 
 #[tokio::test]
+async fn labels_have_the_characters_that_the_sdks_allow() {
+    let server = with_application().await;
+    let endpoint = r#"{"url":"https://example.com/","channels":["project_1:eu+us"]}"#;
+    server.endpoint("acme", endpoint).await;
+    let message = |labels: &str| format!(r#"{{"eventType":"x","payload":{{}},{labels}}}"#);
+    let both = message(r#""channels":["project_1:eu+us"],"tags":["env/prod\\a#1"]"#);
+    let id = server.message("acme", &both).await;
+    for query in ["channel=project_1%3Aeu%2Bus", "tag=env%2Fprod%5Ca%231"] {
+        let found = server.ask(&format!("GET /app/acme/msg?{query}"), "").await;
+        assert_eq!(found.text("/data/0/id"), id, "{query}");
+    }
+    for labels in [
+        r#""channels":["a/b"]"#,
+        r#""channels":["a#b"]"#,
+        r#""tags":["a:b"]"#,
+        r#""tags":["a+b"]"#,
+        r#""tags":["a b"]"#,
+    ] {
+        let refused = server.ask("POST /app/acme/msg", &message(labels)).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{labels}");
+        assert_eq!(refused.text("/detail/0/loc/2"), "[0]", "{labels}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_can_bring_its_application() {
     let mut server = with_application().await;
     let message = |application: &str| {

@@ -45,6 +45,12 @@ async fn a_body_is_optional_and_may_bring_the_application() {
     server
         .show(
             "POST /auth/app-portal-access/new",
+            r#"{"application":{"name":"","uid":"new"}}"#,
+        )
+        .await;
+    server
+        .show(
+            "POST /auth/app-portal-access/new",
             r#"{"featureFlags":["a b"]}"#,
         )
         .await;

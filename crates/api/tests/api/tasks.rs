@@ -79,11 +79,9 @@ async fn an_endpoint_that_came_late_gets_what_it_missed() {
     insta::assert_snapshot!(server.transcript());
 }
 
-#[tokio::test]
-async fn a_running_task_is_cancelled() {
-    let mut server = Server::start().await;
+/// The id of a task that goes on running: it waits for an endpoint that is switched off.
+async fn waiting_task(server: &mut Server) -> String {
     server.application(r#"{"name":"Acme","uid":"acme"}"#).await;
-    // A task waits for an endpoint that is switched off.
     server
         .endpoint(
             "acme",
@@ -96,7 +94,13 @@ async fn a_running_task_is_cancelled() {
             r#"{"since":"2026-02-20T10:00:00Z"}"#,
         )
         .await;
-    let id = task.text("/id");
+    task.text("/id")
+}
+
+#[tokio::test]
+async fn a_running_task_is_cancelled() {
+    let mut server = Server::start().await;
+    let id = waiting_task(&mut server).await;
     server.show("GET /background-task?status=running", "").await;
     server
         .show(&format!("POST /background-task/{id}/cancel"), "")
@@ -108,21 +112,7 @@ async fn a_running_task_is_cancelled() {
 #[tokio::test]
 async fn a_running_task_is_paused_and_resumed() {
     let mut server = Server::start().await;
-    server.application(r#"{"name":"Acme","uid":"acme"}"#).await;
-    // A task waits for an endpoint that is switched off.
-    server
-        .endpoint(
-            "acme",
-            r#"{"url":"https://example.com/","uid":"off","disabled":true}"#,
-        )
-        .await;
-    let task = server
-        .ask(
-            "POST /app/acme/endpoint/off/recover",
-            r#"{"since":"2026-02-20T10:00:00Z"}"#,
-        )
-        .await;
-    let id = task.text("/id");
+    let id = waiting_task(&mut server).await;
     for deed in ["pause", "pause", "resume", "pause", "cancel", "resume"] {
         let line = format!("POST /background-task/{id}/{deed}");
         server.show(&line, "").await;

@@ -75,12 +75,19 @@ impl Contract {
                 return Err(fault(&file(), &key("sample"), first.to_string()));
             }
         }
+        if !self.ping_has_its_place() {
+            let file = format!("{}/{MANIFEST}", self.name);
+            return Err(fault(&file, OWNER_PLACE, NO_OWNER_PLACE));
+        }
         for variant in &self.manifest.variants {
             self.with_overrides(&format!("{}/{MANIFEST}", self.name), &variant.overrides)?;
         }
         Ok(())
     }
 }
+
+const OWNER_PLACE: &str = "ping.owner.pointer";
+const NO_OWNER_PLACE: &str = "the sample of the ping has no such member";
 
 /// The files of a folder, and which of them the manifest named.
 struct Folder<'a> {
@@ -203,6 +210,15 @@ impl Overridden<'_> {
             Ok(manifest) => Ok((manifest, table)),
             Err(LoadError::Key { key, problem, .. }) => Err(self.fault(&key, problem)),
             Err(other) => Err(other),
+        }
+    }
+
+    /// What can be said only of the whole.
+    pub(super) fn check(&self, contract: &Contract) -> Result<(), LoadError> {
+        if contract.ping_has_its_place() {
+            Ok(())
+        } else {
+            Err(self.fault(OWNER_PLACE, NO_OWNER_PLACE))
         }
     }
 

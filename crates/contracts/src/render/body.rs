@@ -1,6 +1,7 @@
 //! The body: the posted bytes, and what the contract puts around them.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 use crate::manifest;
 use crate::text::{Occasion, Surroundings, Text};
@@ -9,7 +10,8 @@ use crate::text::{Occasion, Surroundings, Text};
 const VARYING: usize = 128;
 
 /// How a body is made.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Body {
     /// The posted bytes.
     Payload,
@@ -17,7 +19,8 @@ pub(super) enum Body {
     Parts(Vec<Part>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Part {
     Fixed(String),
     Payload,

@@ -9,7 +9,7 @@ use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
 
 use super::body::Body;
-use super::{Destination, Event, RenderError, Rendered, SignatureHeaders};
+use super::{Destination, Event, RenderError, Rendered, SIGNATURE, SignatureHeaders};
 use crate::contract::Contract;
 use crate::header::{HeaderFault, check_header, parse_name, printable, sensitive};
 use crate::manifest::AuthKind;
@@ -22,7 +22,7 @@ const OUR_USER_AGENT: &str = concat!("Watchfire/", env!("CARGO_PKG_VERSION"));
 const WEBHOOK: [HeaderName; 3] = [
     HeaderName::from_static("webhook-id"),
     HeaderName::from_static("webhook-timestamp"),
-    HeaderName::from_static("webhook-signature"),
+    SIGNATURE,
 ];
 const SVIX: [HeaderName; 3] = [
     HeaderName::from_static("svix-id"),
@@ -33,20 +33,22 @@ const SVIX: [HeaderName; 3] = [
 /// A destination, ready to render messages. Made once per version of an endpoint.
 #[derive(Debug)]
 pub struct Prepared {
-    method: http::Method,
-    content_type: HeaderValue,
-    body: Body,
+    pub(super) method: http::Method,
+    pub(super) content_type: HeaderValue,
+    pub(super) body: Body,
     /// Ready as they are.
-    fixed: Vec<(HeaderName, HeaderValue)>,
+    pub(super) fixed: Vec<(HeaderName, HeaderValue)>,
     /// Dependent on the message.
-    varying: Vec<(HeaderName, Text)>,
-    signers: Vec<DatedSigner>,
-    signature_headers: SignatureHeaders,
+    pub(super) varying: Vec<(HeaderName, Text)>,
+    /// Names that somebody wrote with capital letters, as they were written.
+    pub(super) spelled: Vec<String>,
+    pub(super) signers: Vec<DatedSigner>,
+    pub(super) signature_headers: SignatureHeaders,
 }
 
 /// A signer, and when it stops if it was replaced.
 #[derive(Debug)]
-struct DatedSigner {
+pub(super) struct DatedSigner {
     signer: Signer,
     expires_at: Option<Timestamp>,
 }
@@ -74,13 +76,48 @@ impl Prepared {
             body: Body::new(&request.body, around),
             fixed: headers.fixed,
             varying: headers.varying,
+            spelled: headers.spelled,
             signers: signers(destination.secrets)?,
             signature_headers: destination.signature_headers,
         })
     }
 
+    /// Header names that somebody wrote with capital letters. Names are case-insensitive, but not
+    /// every receiver knows.
+    pub fn spelled_names(&self) -> impl Iterator<Item = &str> {
+        self.spelled.iter().map(String::as_str)
+    }
+
+    /// A header's name as it was written.
+    pub fn name_as_written<'n>(&'n self, name: &'n HeaderName) -> &'n str {
+        let written = self.spelled_names();
+        let mut written = written.filter(|written| name.as_str().eq_ignore_ascii_case(written));
+        written.next().unwrap_or(name.as_str())
+    }
+
     /// The request for one message, signed for an attempt at `event.now`.
     pub fn render(&self, event: &Event<'_>) -> Result<Rendered, RenderError> {
+        self.compose(event, |content| {
+            let live = |dated: &&DatedSigner| dated.expires_at.is_none_or(|at| at > event.now);
+            let signers = self.signers.iter().filter(live).map(|dated| &dated.signer);
+            ascii(sign(signers, content))
+        })
+    }
+
+    /// The request that an attempt at `event.now` made, with the signature that it carried.
+    pub fn render_again(
+        &self,
+        event: &Event<'_>,
+        signature: HeaderValue,
+    ) -> Result<Rendered, RenderError> {
+        self.compose(event, |_| signature)
+    }
+
+    fn compose(
+        &self,
+        event: &Event<'_>,
+        signature: impl FnOnce(Content<'_>) -> HeaderValue,
+    ) -> Result<Rendered, RenderError> {
         let occasion = Occasion {
             message_id: event.message_id,
             event_type: event.event_type,
@@ -103,7 +140,7 @@ impl Prepared {
             headers.push((name.clone(), contract_value(name.as_str(), &value)?));
         }
         headers.push((CONTENT_TYPE, content_type));
-        self.sign(event, &body, &mut headers);
+        self.add_signature(event, &body, signature, &mut headers);
         Ok(Rendered {
             method: self.method.clone(),
             headers,
@@ -118,20 +155,21 @@ impl Prepared {
         }
     }
 
-    fn sign(&self, event: &Event<'_>, body: &Bytes, headers: &mut Vec<(HeaderName, HeaderValue)>) {
+    fn add_signature(
+        &self,
+        event: &Event<'_>,
+        body: &Bytes,
+        signature: impl FnOnce(Content<'_>) -> HeaderValue,
+        headers: &mut Vec<(HeaderName, HeaderValue)>,
+    ) {
         let id = event.message_id.to_string();
         let timestamp = event.now.unix_seconds().to_string();
-        let content = Content {
+        let signature = signature(Content {
             id: &id,
             timestamp: &timestamp,
             body,
-        };
-        let live = |dated: &&DatedSigner| dated.expires_at.is_none_or(|at| at > event.now);
-        let signers = self.signers.iter().filter(live).map(|dated| &dated.signer);
-        let signature = sign(signers, content);
-        let values = [id, timestamp, signature].map(|text| {
-            HeaderValue::try_from(text).expect("ids, digits and base64 are printable ASCII")
         });
+        let values = [ascii(id), ascii(timestamp), signature];
         if self.signature_headers == SignatureHeaders::WebhookAndSvix {
             headers.extend(SVIX.into_iter().zip(values.clone()));
         }
@@ -139,11 +177,16 @@ impl Prepared {
     }
 }
 
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("ids, digits and base64 are printable ASCII")
+}
+
 /// Header fields as they are collected.
 #[derive(Default)]
 struct Headers {
     fixed: Vec<(HeaderName, HeaderValue)>,
     varying: Vec<(HeaderName, Text)>,
+    spelled: Vec<String>,
 }
 
 impl Headers {
@@ -160,6 +203,7 @@ impl Headers {
                 .push((USER_AGENT, HeaderValue::from_static(OUR_USER_AGENT))),
         }
         for header in &request.headers {
+            self.note_spelling(&header.name);
             self.add_text(parse_name(&header.name)?, &header.value, around)?;
         }
         Ok(())
@@ -189,6 +233,9 @@ impl Headers {
         if kind != AuthKind::None && !contract.manifest().endpoint.auth.contains(&kind) {
             return Err(RenderError::Auth(kind));
         }
+        if let Auth::Header { name, .. } = auth {
+            self.note_spelling(name);
+        }
         if let Some((name, value)) = auth_header(auth)? {
             if self.has(&name) {
                 let name = name.to_string();
@@ -202,6 +249,7 @@ impl Headers {
     /// Custom headers come last and never replace what the contract or the authentication says.
     fn add_custom(&mut self, headers: &[(String, SecretText)]) -> Result<(), RenderError> {
         for (name, value) in headers {
+            self.note_spelling(name);
             let (name, value) = check_header(name, value.expose())?;
             if !self.has(&name) {
                 self.fixed.push((name, value));
@@ -210,10 +258,20 @@ impl Headers {
         Ok(())
     }
 
+    fn note_spelling(&mut self, name: &str) {
+        if has_capitals(name) {
+            self.spelled.push(name.to_owned());
+        }
+    }
+
     fn has(&self, name: &HeaderName) -> bool {
         self.fixed.iter().any(|(taken, _)| taken == name)
             || self.varying.iter().any(|(taken, _)| taken == name)
     }
+}
+
+pub(super) fn has_capitals(name: &str) -> bool {
+    name.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// The header that tells the receiver who is calling; none for an empty token.
@@ -262,7 +320,7 @@ fn method(
     })
 }
 
-fn contract_value(name: &str, text: &str) -> Result<HeaderValue, RenderError> {
+pub(super) fn contract_value(name: &str, text: &str) -> Result<HeaderValue, RenderError> {
     printable(text).ok_or_else(|| RenderError::ContractHeader {
         name: name.to_owned(),
     })

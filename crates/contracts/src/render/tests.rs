@@ -52,22 +52,43 @@ impl Case {
         Self::new(catalog.contract("acme").expect("added"))
     }
 
-    fn render(&self) -> Result<Rendered, RenderError> {
-        let destination = Destination {
+    fn prepared(&self) -> Result<Prepared, RenderError> {
+        Prepared::new(Destination {
             contract: &self.contract,
             instance: &self.instance,
             settings: &self.settings,
             secrets: &self.secrets,
             signature_headers: self.signature_headers,
-        };
-        let event = Event {
+        })
+    }
+
+    fn render(&self) -> Result<Rendered, RenderError> {
+        let prepared = self.prepared()?;
+        self.with_event(|event| prepared.render(event))
+    }
+
+    fn with_event<T>(&self, look: impl FnOnce(&Event<'_>) -> T) -> T {
+        look(&Event {
             message_id: "msg_000000000000000000000000000".parse().expect("id"),
             event_type: &"threat.create".parse().expect("name"),
             payload: &self.payload,
             raw_body: self.raw_body.as_ref(),
             now: self.now,
-        };
-        render(destination, &event)
+        })
+    }
+
+    /// What is written down of it. A fingerprint here is how long a secret is.
+    fn recipe(&self) -> String {
+        let prepared = self.prepared().expect("it can be made");
+        prepared.recipe(|secret| secret.len().to_string())
+    }
+
+    /// The same request, made by what was written down.
+    fn render_again(&self, signature: &str) -> Rendered {
+        let prepared = Prepared::from_recipe(&self.recipe()).expect("a recipe");
+        let signature = signature.parse().expect("a signature");
+        let again = self.with_event(|event| prepared.render_again(event, signature));
+        again.expect("renders")
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -338,4 +359,101 @@ fn what_could_not_be_rendered_later_is_refused_when_an_endpoint_is_saved() {
     assert_eq!(check(&case), Err(EndpointFault::Render(refused)));
     case.settings.url = "http://a.example/".to_owned();
     assert_eq!(check(&case), Err(EndpointFault::InsecureUrl));
+}
+
+/// Everything that a destination can say.
+fn dressed(contract: &Contract) -> Case {
+    let mut case = Case::new(contract);
+    case.signature_headers = SignatureHeaders::WebhookAndSvix;
+    case.instance.instance_url = Some("https://{dojo}.example/}}".to_owned());
+    case.instance.product_version = Some("2.40.1".to_owned());
+    case.settings.owner = Some("ann".to_owned());
+    case.settings.metadata = BTreeMap::from([("team".to_owned(), "{red}".to_owned())]);
+    let secret = SecretText::new("canary".to_owned());
+    case.secrets.headers = vec![("X-Canary".to_owned(), secret)];
+    case
+}
+
+#[test]
+fn a_request_is_made_again_by_its_recipe() {
+    let check = |case: &Case| {
+        let sent = case.render().expect("renders");
+        let again = case.render_again(sent.signature());
+        assert_eq!(again.method, sent.method);
+        assert_eq!(again.body, sent.body);
+        assert_eq!(again.headers.len(), sent.headers.len());
+        for ((name, value), (sent_name, sent_value)) in again.headers.iter().zip(&sent.headers) {
+            assert_eq!(name, sent_name);
+            assert_eq!(value.is_sensitive(), sent_value.is_sensitive(), "{name}");
+            assert!(value == sent_value || value.is_sensitive(), "{name}");
+            assert!(!value.is_sensitive() || value.is_empty(), "{name}");
+        }
+    };
+    for contract in Catalog::embedded().iter() {
+        check(&Case::new(contract));
+        let mut case = dressed(contract);
+        check(&case);
+        case.raw_body = Some(RawBody {
+            body: "a=b".to_owned(),
+            content_type: Some("text/plain".to_owned()),
+        });
+        check(&case);
+    }
+    let mut case = Case::written(
+        "instance.instance_url = \"https://one.example\"\n\
+         [request]\nheaders = [{ name = \"X-Team\", value = \"{endpoint.metadata.team} {event_type}\" }]\n\
+         body = [{ key = \"{\", value = \"{instance_url} {message_id}\" }, { key = \"p\", value = \"{payload}\" }]",
+    );
+    case = dressed(&case.contract);
+    case.secrets.auth = Auth::Bearer {
+        token: SecretText::new("t0k3n".to_owned()),
+    };
+    check(&case);
+}
+
+#[test]
+fn a_recipe_knows_how_names_were_written() {
+    let case = dressed(&Case::embedded("defectdojo").contract);
+    let prepared = Prepared::from_recipe(&case.recipe()).expect("a recipe");
+    for (name, written) in [
+        ("x-canary", "X-Canary"),
+        ("x-defectdojo-event", "X-DefectDojo-Event"),
+        ("webhook-id", "webhook-id"),
+    ] {
+        assert_eq!(
+            prepared.name_as_written(&HeaderName::from_static(name)),
+            written
+        );
+    }
+}
+
+#[test]
+fn a_recipe_tells_secrets_apart_and_none_away() {
+    let standard = Case::embedded("standard");
+    let mut case = dressed(&standard.contract);
+    let first = case.recipe();
+    assert_eq!(first, case.recipe());
+    assert!(!first.contains("canary"), "{first}");
+    case.secrets.headers[0].1 = SecretText::new("canaries".to_owned());
+    assert_ne!(case.recipe(), first);
+    // Which key signs is not part of it: the signature is kept with each attempt.
+    let mut rotated = dressed(&standard.contract);
+    rotated.secrets.key = SigningKey::parse(OLD_SECRET).expect("valid");
+    assert_eq!(rotated.recipe(), first);
+}
+
+#[test]
+fn a_damaged_recipe_is_named() {
+    let whole = dressed(&Case::embedded("dfend").contract).recipe();
+    let check = |damage: (&str, &str)| Prepared::from_recipe(&whole.replace(damage.0, damage.1));
+    assert!(check(("", "")).is_ok());
+    assert!(matches!(
+        check(("\"method\":\"POST\"", "\"method\":\"P ST\"")),
+        Err(InvalidRecipe::Method(_))
+    ));
+    assert!(matches!(
+        check(("X-Canary", "X Canary")),
+        Err(InvalidRecipe::Header(_))
+    ));
+    assert!(matches!(check(("{", "[")), Err(InvalidRecipe::Json(_))));
 }

@@ -1,6 +1,7 @@
 //! Applications: list, create, edit, delete. The list is the model for other lists.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
@@ -8,9 +9,12 @@ use watchfire_domain::health::State;
 use watchfire_domain::id::ApplicationId;
 use watchfire_domain::scope::Scope;
 use watchfire_engine::service::Edit;
+use watchfire_engine::service::activity;
 use watchfire_engine::service::applications::{self, ApplicationInput, ApplicationPatch};
 use watchfire_engine::{Engine, Snapshot};
-use watchfire_store::{ApplicationFilter, ApplicationRef, StoredApplication};
+use watchfire_store::{
+    ActivityCounts, AppKey, ApplicationFilter, ApplicationRef, Owner, Step, StoredApplication,
+};
 
 use crate::access::{InApp, Operator, View};
 use crate::failure::{Answer, Failure};
@@ -44,6 +48,8 @@ pub(crate) async fn list(operator: Operator, query: Fields) -> Answer {
         column("Name"),
         column("Contract"),
         number("Endpoints"),
+        number("Messages, 24 h"),
+        number("Success"),
         column("Health"),
         column("Created"),
     ];
@@ -82,6 +88,8 @@ async fn row(view: &View, stored: &StoredApplication) -> Result<Row, Failure> {
     let contract = snapshot
         .as_ref()
         .map(|app| app.contract.manifest().title.clone());
+    let volume = volume(view, stored.key).await?;
+    let settled = volume.delivered + volume.exhausted + volume.skipped;
     let cells = vec![
         html! {
             strong { (application.settings.name) }
@@ -89,6 +97,10 @@ async fn row(view: &View, stored: &StoredApplication) -> Result<Row, Failure> {
         },
         html! { (contract.unwrap_or_default()) },
         html! { (endpoints) },
+        html! {
+            @if volume.accepted == 0 { span.muted { "–" } } @else { (block::grouped(volume.accepted)) }
+        },
+        html! { (block::share(volume.delivered, settled)) },
         snapshot
             .as_deref()
             .map_or_else(|| html! {}, health_at_a_glance),
@@ -98,6 +110,14 @@ async fn row(view: &View, stored: &StoredApplication) -> Result<Row, Failure> {
         href: Some(format!("{PATH}/{}/endpoints", application.id)),
         cells,
     })
+}
+
+/// What happened in an application within the last day.
+async fn volume(view: &View, app: AppKey) -> Result<ActivityCounts, Failure> {
+    let owner = Owner::Application(app);
+    let span = (view.now - Duration::from_hours(24), view.now);
+    let chart = activity::chart(view.engine(), &owner, span, Step::Hour).await?;
+    Ok(chart.total)
 }
 
 /// The worst of an application's endpoints, and how many are as bad.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
+use watchfire_domain::attempt::Timing;
 use watchfire_domain::health::State;
 use watchfire_domain::outcome::{Outcome, Phase, SkipReason};
 use watchfire_domain::time::Timestamp;
@@ -11,16 +12,20 @@ use watchfire_store::DeliveryStatus;
 use crate::access::{Operator, View};
 use crate::failure::Answer;
 use crate::paging::PageOf;
+use crate::ui::attempts::{self, Point};
 use crate::ui::block::{self, Figure};
 use crate::ui::chart::{self, Bar, Cell};
 use crate::ui::control::{self, Ask, Text, Weight};
+use crate::ui::machine::Switch;
 use crate::ui::status::{self, Tone};
 use crate::ui::table::{Row, column, number, pager, table};
-use crate::ui::{Draft, Icon, Page, Section, code, icon, machine, time};
+use crate::ui::{Draft, Icon, Page, Section, code, icon, machine, time, tree};
+
+const SAMPLE: &[u8] = br#"{"id":"thr_8121","risk":"critical","hosts":["web-1","web-2"]}"#;
 
 pub(crate) async fn page(operator: Operator) -> Answer {
     let view = &operator.view;
-    let parts: [(&str, Markup); 10] = [
+    let parts: [(&str, Markup); 12] = [
         ("States", states()),
         ("Buttons", buttons(view)),
         ("Fields", fields()),
@@ -28,8 +33,13 @@ pub(crate) async fn page(operator: Operator) -> Answer {
         ("Charts", charts()),
         (
             "Health",
-            html! { (machine::machine(State::Suspended, Some(State::Active))) },
+            html! {
+                (machine::machine(State::Suspended, Some(State::Active), Switch::On))
+                (machine::machine(State::Active, None, Switch::Off))
+            },
         ),
+        ("Attempts", tries(view)),
+        ("A tree", tree::tree(SAMPLE)),
         ("Callouts", callouts()),
         ("Code", codes()),
         ("Empty", nothing()),
@@ -172,6 +182,46 @@ fn charts() -> Markup {
     }
 }
 
+fn tries(view: &View) -> Markup {
+    let outcomes = [
+        Outcome::Refused {
+            status: 503,
+            retry_after: None,
+        },
+        Outcome::TimedOut {
+            phase: Phase::FirstByte,
+        },
+        Outcome::Accepted { status: 204 },
+    ];
+    let waits = [
+        Duration::ZERO,
+        Duration::from_mins(5),
+        Duration::from_mins(35),
+    ];
+    let begin = view.now - Duration::from_mins(40);
+    let points: Vec<_> = (1..)
+        .zip(waits)
+        .zip(&outcomes)
+        .map(|((number, wait), outcome)| Point {
+            at: begin + wait,
+            number,
+            outcome,
+            href: "/dashboard/components".into(),
+        })
+        .collect();
+    let timing = Timing {
+        resolve: Some(Duration::from_millis(12)),
+        connect: Some(Duration::from_millis(18)),
+        tls: Some(Duration::from_millis(41)),
+        first_byte: Some(Duration::from_millis(230)),
+        total: Duration::from_millis(310),
+    };
+    html! {
+        (attempts::line(&points, Some(view.now + Duration::from_mins(20)), view.now))
+        (attempts::timing(&timing))
+    }
+}
+
 fn callouts() -> Markup {
     html! {
         div.stack {
@@ -212,7 +262,7 @@ fn listing(view: &View) -> Markup {
 fn codes() -> Markup {
     html! {
         p { (code::id("ep_2LnRxJ3zCk4K9vG1X6Zr3bq0wYt")) }
-        (code::block("JSON", &code::pretty(br#"{"id":"thr_8121","risk":"critical"}"#)))
+        (code::block("JSON", &code::pretty(SAMPLE)))
         (code::tabs("example", &[
             ("curl", "curl https://hooks.example.com/api/v1/app".into()),
             ("Python", "svix.Application.list()".into()),

@@ -10,10 +10,10 @@ use watchfire_domain::id::{AttemptId, EndpointId};
 use watchfire_domain::limit;
 use watchfire_domain::scope::Scope;
 use watchfire_domain::time::Timestamp;
-use watchfire_engine::service::requests::{self, Shown, SignatureVerdict, Unshown};
+use watchfire_engine::service::requests::{self, Made, Shown, SignatureVerdict, Unshown};
 use watchfire_engine::service::{attempts, cancel, messages};
 use watchfire_store::{
-    AttemptFilter, DeliveryStatus, DeliveryView, EndpointKey, EndpointRef, MessageRef, Order,
+    AttemptFilter, DeliveryStatus, DeliveryView, EndpointKey, EndpointRef, MessageRef, Order, Owed,
     Range, StoredMessage,
 };
 
@@ -23,6 +23,7 @@ use crate::failure::{Answer, Failure};
 use crate::form::Form;
 use crate::params::{Fields, encoded};
 use crate::ui::advice::advice;
+use crate::ui::attempts::{Point, line};
 use crate::ui::block::{self, facts, panel};
 use crate::ui::control::{self, Ask, Weight};
 use crate::ui::status::{self, Tone};
@@ -100,12 +101,13 @@ pub(crate) async fn page(at: InApp, Path(path): Path<DeliveryPath>, fields: Fiel
     // What a held endpoint is owed has no next time.
     let is_held = held(&at, known.view.endpoint).is_some();
     let next = known.view.owed.filter(|_| !is_held);
-    let next = next.and_then(|owed| owed.due_at);
+    let next = next.and_then(Owed::next_at);
+    let points: Vec<_> = known.attempts.iter().map(point).collect();
     let body = html! {
         @if let Some(done) = fields.filled("done") { (block::done(done)) }
         (panel("Attempts", &html! {}, &html! {
             div #attempts data-live {
-                (crate::ui::attempts::line(&known.attempts, next, at.view.now))
+                (line(&points, next, at.view.now))
                 (listed(&at, &known, chosen.as_ref()))
             }
         }))
@@ -124,6 +126,15 @@ pub(crate) async fn page(at: InApp, Path(path): Path<DeliveryPath>, fields: Fiel
         .actions(actions(&at, &known))
         .live(&at.path("/live"))
         .show_in(&at))
+}
+
+fn point(attempt: &Attempt) -> Point<'_> {
+    Point {
+        at: attempt.attempted_at,
+        number: attempt.number,
+        outcome: &attempt.outcome,
+        href: format!("?attempt={}", attempt.id),
+    }
 }
 
 /// The attempt that is asked for, or the last one, with its answer.
@@ -265,7 +276,8 @@ async fn sides(
     attempt: &Attempt,
     fields: &Fields,
 ) -> Result<Markup, Failure> {
-    let shown = requests::show(&at.app, known.key, &known.stored, attempt.attempted_at);
+    let place = (&*at.app, known.key);
+    let shown = requests::show(at.engine(), place, &known.stored, attempt).await?;
     let verdict = verdict(at, known, &shown, fields).await?;
     Ok(html! {
         div.halves {
@@ -313,8 +325,14 @@ fn request(shown: &Result<Shown, Unshown>, attempt: &Attempt) -> Markup {
     let (body, is_cut) = cut(&shown.body);
     html! {
         p.request-line { strong { (shown.method) } " " code { (attempt.url) } }
-        @if shown.changed_since {
-            p.hint { "Made again with the endpoint's settings of today, which were changed since." }
+        @match shown.made {
+            Made::AsThen => {}
+            Made::AsToday { changed_since: false } => {
+                p.hint { "Made again with the settings of today: the attempt is older than the record of what was sent." }
+            }
+            Made::AsToday { changed_since: true } => {
+                p.hint { "Made again with the settings of today; the endpoint or its application was changed since." }
+            }
         }
         dl.headers {
             @for (name, value) in &shown.headers {
@@ -401,6 +419,9 @@ fn signature(
             }
             Some(SignatureVerdict::GenuineOld) => {
                 (block::callout(Tone::Warn, "It is genuine, with the old secret", &html! { p { "That secret was replaced and still signs for a while. Give the receiver the new one." } }))
+            }
+            Some(SignatureVerdict::Recorded) => {
+                (block::callout(Tone::Warn, "It is the one that was sent", &html! { p { "It went out with this very request. The secret it was made with is gone since, so it can't be made again." } }))
             }
             Some(SignatureVerdict::Wrong) => {
                 (block::callout(Tone::Bad, "It is not ours", &html! { p { "It was made with another secret, or over another id, time or body. Check that the receiver takes the raw bytes of the body." } }))

@@ -1,5 +1,8 @@
 //! The catalogue: what event types there are, what they look like, and trying one.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect};
 use bytes::Bytes;
@@ -9,26 +12,34 @@ use watchfire_domain::filter::pattern_matches;
 use watchfire_domain::id::EventType;
 use watchfire_domain::limit;
 use watchfire_domain::scope::Scope;
-use watchfire_engine::service::Error;
 use watchfire_engine::service::event_types::{self, Sight};
 use watchfire_engine::service::messages::{self, MessageInput};
-use watchfire_store::{EventTypeRecord, Order, Range};
+use watchfire_engine::service::{Error, activity};
+use watchfire_store::{EventTypeHour, EventTypeRecord, Order, Range, Step};
 
 use super::deliveries::list::endpoint_name;
 use crate::access::InApp;
 use crate::failure::{Answer, Failure, explain};
 use crate::form::Form;
 use crate::params::encoded;
-use crate::ui::block::{self, facts, flush_panel, panel};
+use crate::ui::block::{self, facts, flush_panel, grouped, panel};
+use crate::ui::chart::{self, Bar};
 use crate::ui::control::{self, Weight, csrf};
 use crate::ui::status::{Tone, badge};
 use crate::ui::table::{Row, column, number, table};
-use crate::ui::{Icon, Page, Section, code};
+use crate::ui::{Icon, Page, Section, code, time};
+
+const DAY: Duration = Duration::from_hours(24);
 
 pub(crate) async fn list(at: InApp) -> Answer {
     let range = Range::from_start(Order::Ascending, limit::PAGE_ITEMS_MAX);
     let sight = sight(&at);
-    let found = event_types::list(at.engine(), at.org(), sight, false, range).await?;
+    let mut found = event_types::list(at.engine(), at.org(), sight, false, range).await?;
+    let is_full = found.len() >= limit::PAGE_ITEMS_MAX;
+    // Another contract's event types are none of this application's.
+    let own = |contract: &String| contract == at.app.contract.name();
+    found.retain(|record| record.settings.contract.as_ref().is_none_or(own));
+    let volumes = volumes(&at).await?;
     let contract = at.app.contract.manifest();
     let mut groups: Vec<(&str, Vec<&EventTypeRecord>)> = Vec::new();
     for record in &found {
@@ -50,8 +61,9 @@ pub(crate) async fn list(at: InApp) -> Answer {
                 p { "An event type is known as soon as it is created through the API, or comes with the application's contract." }
             }))
         }
-        @for (group, records) in &groups { (flush_panel(group, &html! {}, &rows(&at, records))) }
-        @if found.len() >= limit::PAGE_ITEMS_MAX {
+        @for (group, records) in &groups { (flush_panel(group, &html! {}, &rows(&at, records, &volumes))) }
+        (undescribed(&at, &found, &volumes))
+        @if is_full {
             p.hint { "These are the first " (found.len()) "; the API has all of them." }
         }
     };
@@ -67,10 +79,56 @@ fn sight(at: &InApp) -> Sight<'_> {
     }
 }
 
-fn rows(at: &InApp, records: &[&EventTypeRecord]) -> Markup {
+/// Accepted messages of event types within the last day, by the hour.
+type Volumes = BTreeMap<EventType, Vec<EventTypeHour>>;
+
+async fn volumes(at: &InApp) -> Result<Volumes, Failure> {
+    let span = (at.view.now - DAY, at.view.now);
+    Ok(activity::by_event_type(at.engine(), &at.app, span).await?)
+}
+
+fn volume(volumes: &Volumes, name: &EventType) -> u64 {
+    let hours = volumes.get(name).into_iter().flatten();
+    hours.map(|hour| hour.accepted).sum()
+}
+
+/// What came within the last day and nobody has described. A customer does not see it: it may be
+/// behind a flag.
+fn undescribed(at: &InApp, found: &[EventTypeRecord], volumes: &Volumes) -> Markup {
+    let is_known = |name: &EventType| found.iter().any(|record| record.name == *name);
+    let rows: Vec<_> = volumes
+        .keys()
+        .filter(|name| !is_known(name))
+        .take(limit::DASHBOARD_PAGE_ITEMS)
+        .map(|name| Row {
+            href: Some(at.path(&format!("/deliveries?type={name}"))),
+            cells: vec![
+                html! { code { (name) } },
+                html! { (grouped(volume(volumes, name))) },
+                html! { (subscribers(at, name).count()) },
+            ],
+        })
+        .collect();
+    let columns = [
+        column("Event type"),
+        number("Last 24 hours"),
+        number("Subscribed"),
+    ];
+    html! {
+        @if !rows.is_empty() && !at.view.in_portal() {
+            (flush_panel("Sent, but not described", &html! {}, &html! {
+                (table("Event types that are not described", &columns, &rows))
+                div.panel-foot { span.muted { "Create them through the API, with a description and a schema, and they stand in the catalogue." } }
+            }))
+        }
+    }
+}
+
+fn rows(at: &InApp, records: &[&EventTypeRecord], volumes: &Volumes) -> Markup {
     let columns = [
         column("Event type"),
         column("What happened"),
+        number("Last 24 hours"),
         number("Subscribed"),
     ];
     let rows: Vec<_> = records
@@ -83,6 +141,12 @@ fn rows(at: &InApp, records: &[&EventTypeRecord]) -> Markup {
                     @if record.settings.deprecated { " " (badge(Tone::Quiet, "Deprecated")) }
                 },
                 html! { (record.settings.description) },
+                html! {
+                    @match volume(volumes, &record.name) {
+                        0 => { span.muted { "–" } }
+                        accepted => { (grouped(accepted)) }
+                    }
+                },
                 html! { (subscribers(at, &record.name).count()) },
             ],
         })
@@ -116,7 +180,7 @@ async fn found(at: &InApp, path: &EventPath) -> Result<EventTypeRecord, Failure>
 pub(crate) async fn page(at: InApp, Path(path): Path<EventPath>) -> Answer {
     let record = found(&at, &path).await?;
     let sample = sample(&at, &record);
-    Ok(shown(&at, &record, &sample, None))
+    shown(&at, &record, &sample, None).await
 }
 
 /// The newest schema and its version.
@@ -138,12 +202,9 @@ fn sample(at: &InApp, record: &EventTypeRecord) -> String {
         .unwrap_or_else(|| "{\n  \n}".to_owned())
 }
 
-fn shown(
-    at: &InApp,
-    record: &EventTypeRecord,
-    sample: &str,
-    fault: Option<&str>,
-) -> axum::response::Response {
+async fn shown(at: &InApp, record: &EventTypeRecord, sample: &str, fault: Option<&str>) -> Answer {
+    let volumes = volumes(at).await?;
+    let hours = volumes.get(&record.name).map(Vec::as_slice);
     let body = html! {
         div.grid {
             div.stack.wide {
@@ -152,6 +213,7 @@ fn shown(
                 } @else {
                     (panel("Example", &html! {}, &code::block("Payload", sample)))
                 }
+                (panel("Last 24 hours", &html! {}, &day(at, &record.name, hours.unwrap_or_default())))
                 @if let Some((version, schema)) = schema(record) {
                     (panel(&format!("Schema, version {version}"), &html! {}, &code::block("JSON Schema", &short_schema(schema))))
                 }
@@ -167,9 +229,29 @@ fn shown(
             }
         }
     };
-    Page::new(Section::Events, record.name.as_str(), body)
+    Ok(Page::new(Section::Events, record.name.as_str(), body)
         .crumb("Event types", &at.path("/events"))
-        .show_in(at)
+        .show_in(at))
+}
+
+/// Its messages by the hour; a bar leads to their deliveries.
+fn day(at: &InApp, name: &EventType, hours: &[EventTypeHour]) -> Markup {
+    let last = Step::Hour.slot_of(at.view.now);
+    let bar = |slot: i64| {
+        let begins_at = Step::Hour.begin_of(slot);
+        let end = Step::Hour.begin_of(slot + 1);
+        let hour = hours.iter().find(|hour| hour.begins_at == begins_at);
+        Bar {
+            label: time::hour(begins_at),
+            parts: vec![hour.map_or(0, |hour| hour.accepted)],
+            href: Some(at.path(&format!(
+                "/deliveries?type={name}&since={begins_at}&until={end}"
+            ))),
+            failed: None,
+        }
+    };
+    let bars: Vec<_> = (last - 23..=last).map(bar).collect();
+    chart::bars("Messages", &[("Accepted", "busy")], &bars)
 }
 
 /// The form that sends a sample.
@@ -218,7 +300,7 @@ pub(crate) async fn attempt(at: InApp, Path(path): Path<EventPath>, Form(fields)
     let payload = fields.get("payload").unwrap_or_default().trim().to_owned();
     if let Err(error) = serde_json::from_str::<serde_json::Value>(&payload) {
         let fault = format!("The payload is no JSON: {error}.");
-        return Ok(shown(&at, &record, &payload, Some(&fault)));
+        return shown(&at, &record, &payload, Some(&fault)).await;
     }
     let input = MessageInput::new(record.name.clone(), Bytes::from(payload.clone()));
     match messages::create(at.engine(), &at.app, input, None).await {
@@ -228,7 +310,7 @@ pub(crate) async fn attempt(at: InApp, Path(path): Path<EventPath>, Form(fields)
             Ok(Redirect::to(&page).into_response())
         }
         Err(error @ (Error::Invalid(_) | Error::TooLarge)) => {
-            Ok(shown(&at, &record, &payload, Some(&explain(&error))))
+            shown(&at, &record, &payload, Some(&explain(&error))).await
         }
         Err(error) => Err(error.into()),
     }

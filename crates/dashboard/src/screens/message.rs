@@ -1,11 +1,14 @@
 //! One message: what it says, whom it matched and why the others not, and its deliveries.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse as _;
 use maud::{Markup, html};
 use serde::Deserialize;
 use watchfire_domain::filter::Mismatch;
+use watchfire_domain::id::EndpointId;
 use watchfire_domain::limit;
 use watchfire_domain::message::{Message, Urgency};
 use watchfire_domain::scope::Scope;
@@ -22,6 +25,9 @@ use crate::ui::control::{self, Weight};
 use crate::ui::status::{self, Tone, badge};
 use crate::ui::table::{Row, column, table};
 use crate::ui::{Icon, Page, Section, code, time, tree};
+
+/// A reason with more endpoints is folded away.
+const REASON_OPEN: usize = 5;
 
 /// The message a path names.
 #[derive(Deserialize)]
@@ -190,17 +196,22 @@ fn delivery(at: &InApp, stored: &StoredMessage, view: &DeliveryView) -> Row {
 /// Endpoints that did not get it, and why.
 fn others(at: &InApp, stored: &StoredMessage) -> Markup {
     let verdicts = matching::of(&at.app, stored);
-    let others: Vec<_> = verdicts.iter().filter(|verdict| !verdict.matched).collect();
-    let shown = others.iter().take(limit::DASHBOARD_PAGE_ITEMS);
+    let mut by_reason: BTreeMap<&str, Vec<EndpointId>> = BTreeMap::new();
+    for verdict in verdicts.iter().filter(|verdict| !verdict.matched) {
+        let id = verdict.endpoint.stored.endpoint.identity.id;
+        by_reason.entry(why(verdict)).or_default().push(id);
+    }
     let body = html! {
-        @if others.is_empty() {
+        @if by_reason.is_empty() {
             p.muted { "Every endpoint of the application asked for it." }
         } @else {
-            ul.reasons {
-                @for verdict in shown {
-                    li {
-                        (endpoint_name(at, verdict.endpoint.stored.endpoint.identity.id))
-                        span.hint { (why(verdict)) }
+            @for (reason, endpoints) in &by_reason {
+                details.branch open[endpoints.len() <= REASON_OPEN] {
+                    summary { (reason) " " span.muted { (endpoints.len()) } }
+                    ul.reasons {
+                        @for id in endpoints.iter().take(limit::DASHBOARD_PAGE_ITEMS) {
+                            li { (endpoint_name(at, *id)) }
+                        }
                     }
                 }
             }

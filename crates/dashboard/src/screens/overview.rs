@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
-use watchfire_domain::id::OrganizationId;
+use watchfire_domain::id::{ApplicationId, EndpointId, OrganizationId};
 use watchfire_domain::scope::Scope;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::activity::{self, Chart, Owing};
 use watchfire_engine::service::system::{self, State};
-use watchfire_engine::service::{applications, notices};
+use watchfire_engine::service::{applications, health, notices};
+use watchfire_engine::{Endpoint, Snapshot};
 use watchfire_store::{
     ApplicationFilter, ApplicationRef, InboxLine, Member, Order, Owner, Range, Reading, Step,
 };
@@ -19,8 +20,8 @@ use crate::params::Fields;
 use crate::ui::block::{Figure, figures, flush_panel, grouped, panel, share};
 use crate::ui::chart::{self, Bar};
 use crate::ui::control::{self, Weight};
-use crate::ui::status::{Tone, badge};
-use crate::ui::table::{Row, column, number, table};
+use crate::ui::status::{self, Tone, badge};
+use crate::ui::table::{Row, column, table};
 use crate::ui::{Icon, Page, Section, block, time};
 
 /// Lines of the inbox that are shown.
@@ -34,18 +35,19 @@ struct Span {
     step: Step,
 }
 
+/// The second is shown unless another is asked for.
 const SPANS: [Span; 3] = [
-    Span {
-        name: "day",
-        word: "24 hours",
-        length: Duration::from_hours(24),
-        step: Step::Hour,
-    },
     Span {
         name: "hour",
         word: "Hour",
         length: Duration::from_hours(1),
         step: Step::Minute,
+    },
+    Span {
+        name: "day",
+        word: "24 hours",
+        length: Duration::from_hours(24),
+        step: Step::Hour,
     },
     Span {
         name: "week",
@@ -65,7 +67,7 @@ pub(crate) async fn page(operator: Operator, query: Fields) -> Answer {
         return Ok(welcome(view));
     }
     let asked = SPANS.iter().find(|span| span.name == query.text("span"));
-    let span = asked.unwrap_or(&SPANS[0]);
+    let span = asked.unwrap_or(&SPANS[1]);
     let owner = Owner::Organization(org.clone());
     let until = view.now;
     let chart = activity::chart(
@@ -76,18 +78,14 @@ pub(crate) async fn page(operator: Operator, query: Fields) -> Answer {
     )
     .await?;
     let owing = activity::owing(view.engine(), &owner).await?;
-    let range = Range::from_start(Order::Descending, NEEDS);
-    let mut needs = Vec::new();
-    for line in notices::inbox(view.engine(), org, Reading::Unread, range).await? {
-        needs.push(Need::about(view, org, line).await?);
-    }
+    let needs = needs(view, org).await?;
     let state = system::state(view.engine()).await?;
     let body = html! {
         div #figures data-live { (numbers(view, span, &chart, &owing)) }
         div #activity data-live { (activity_panel(span, &chart)) }
         div.grid {
-            div.stack.wide #needs data-live { (needs_a_person(view, &needs)) (system_panel(view, &state)) }
-            div #latency data-live { (latency(view, &chart)) }
+            div #needs data-live { (needs_a_person(view, &needs)) }
+            div.stack.wide #state data-live { (latency(&chart)) (system_panel(view, &state)) }
         }
     };
     Ok(Page::new(Section::Overview, "Overview", body)
@@ -126,19 +124,31 @@ fn numbers(view: &View, span: &Span, chart: &Chart, owing: &Owing) -> Markup {
         view.now
     );
     let total = &chart.total;
-    let failed = total.exhausted + total.skipped;
-    let settled = total.delivered + failed;
-    let figure = |name, value: u64, tone| Figure {
+    let given_up = total.exhausted + total.skipped;
+    let settled = total.delivered + given_up;
+    let figure = |name, value: u64, more, tone| Figure {
         name,
         value: grouped(value),
-        more: html! {},
+        more: html! { (more) },
         href: (value > 0).then(|| behind.clone()),
         tone,
     };
+    let failing = (total.attempts_failed > 0).then_some(Tone::Warn);
+    let failing = if given_up > 0 {
+        Some(Tone::Bad)
+    } else {
+        failing
+    };
+    let lost = format!("attempts; {} given up", grouped(given_up));
     figures(&[
-        figure("Accepted", total.accepted, None),
-        figure("Delivered", total.delivered, None),
-        figure("Failed", failed, (failed > 0).then_some(Tone::Bad)),
+        figure("Accepted", total.accepted, "messages".to_owned(), None),
+        figure(
+            "Delivered",
+            total.delivered,
+            "to endpoints".to_owned(),
+            None,
+        ),
+        figure("Failing", total.attempts_failed, lost, failing),
         Figure {
             name: "Success",
             value: share(total.delivered, settled),
@@ -179,7 +189,7 @@ fn activity_panel(span: &Span, chart: &Chart) -> Markup {
             failed: None,
         })
         .collect();
-    let series = [("Delivered", "good"), ("Failed", "bad")];
+    let series = [("Delivered", "good"), ("Given up", "bad")];
     panel(
         "Deliveries",
         &html! {},
@@ -202,7 +212,7 @@ fn system_panel(view: &View, state: &State) -> Markup {
     let behind = members.members.iter().filter(alive).map(|one| one.load.lag);
     let store = match &state.store {
         Ok(took) => {
-            html! { (badge(Tone::Good, "Well")) " " span.muted { "wrote and read in " (time::took(*took)) } }
+            html! { (badge(Tone::Good, "Well")) " " span.muted.nowrap { "answers in " (time::took(*took)) } }
         }
         Err(reason) => html! { (badge(Tone::Bad, "Unwell")) " " span.muted { (reason) } },
     };
@@ -211,58 +221,103 @@ fn system_panel(view: &View, state: &State) -> Markup {
         @if silent > 0 { " " (badge(Tone::Bad, &format!("{silent} silent"))) }
     };
     let more = if view.may(Scope::Admin) {
-        control::link(Weight::Quiet, None, "System", "/dashboard/system")
+        html! { a href="/dashboard/system" { "System" } }
     } else {
         html! {}
     };
+    let behind = html! { span.number { (behind.max().unwrap_or(0)) } " messages behind" };
+    let known = [("Store", store), ("Nodes", nodes), ("Furthest", behind)];
+    let known: Vec<_> = known.into_iter().chain(footprint(state)).collect();
+    panel("Store and nodes", &more, &block::facts(&known))
+}
+
+/// What the database takes and has, and its schema; nothing while it can't be read.
+pub(super) fn footprint(state: &State) -> Vec<(&'static str, Markup)> {
+    let Some(footprint) = &state.footprint else {
+        return Vec::new();
+    };
+    let mut known = vec![(
+        "Size",
+        html! { span.number { (block::bytes(footprint.bytes)) } },
+    )];
+    if let Some(free) = footprint.free_bytes {
+        known.push(("Free disk", html! { span.number { (block::bytes(free)) } }));
+    }
+    known.push(("Schema", html! { "Migration " (footprint.schema) }));
+    known
+}
+
+fn latency(chart: &Chart) -> Markup {
+    let lag = &chart.total.lag;
+    let quantile = |share: f64, words: &str| {
+        html! {
+            span.number { (lag.quantile(share).map_or_else(|| "–".to_owned(), time::took)) }
+            " " span.muted { (words) }
+        }
+    };
     panel(
-        "Store and nodes",
-        &more,
+        "From accepted to delivered",
+        &html! {},
         &block::facts(&[
-            ("Store", store),
-            ("Nodes", nodes),
-            (
-                "Furthest behind",
-                html! { span.number { (behind.max().unwrap_or(0)) } " messages" },
-            ),
+            ("p50", quantile(0.5, "or less for half")),
+            ("p95", quantile(0.95, "for 95 %")),
+            ("p99", quantile(0.99, "for 99 %")),
         ]),
     )
 }
 
-fn latency(view: &View, chart: &Chart) -> Markup {
-    let lag = &chart.total.lag;
-    let quantile = |share: f64| {
-        html! {
-            span.number { (lag.quantile(share).map_or_else(|| "–".to_owned(), time::took)) }
-        }
-    };
-    let (in_flight, queued) = view.engine().in_memory();
-    let metrics = view.engine().metrics();
-    panel(
-        "From accepted to delivered",
-        &html! {},
-        &html! {
-            (block::facts(&[
-                ("Half within", quantile(0.5)),
-                ("95 % within", quantile(0.95)),
-                ("99 % within", quantile(0.99)),
-                ("In flight now", html! { span.number { (in_flight) } }),
-                ("Queued in memory", html! { span.number { (queued) } }),
-                ("Retried since the start", html! { span.number { (grouped(metrics.retried.get())) } }),
-            ]))
-        },
-    )
+/// An endpoint somebody should look at: because of how it is, or of what was noted about it.
+struct Need {
+    endpoint: EndpointId,
+    application: ApplicationId,
+    customer: String,
+    address: String,
+    badge: Markup,
+    reason: String,
+    since: Timestamp,
 }
 
-/// A line of the inbox, with the names of what it is about.
-struct Need {
-    line: InboxLine,
-    application: String,
-    address: String,
+/// Endpoints that are not active, and those with unread notices.
+async fn needs(view: &View, org: &OrganizationId) -> Result<Vec<Need>, Failure> {
+    let unwell = health::unwell(view.engine(), org, NEEDS).await?;
+    let mut needs: Vec<_> = unwell
+        .iter()
+        .map(|(app, endpoint)| Need::of_health(view, app, endpoint))
+        .collect();
+    let range = Range::from_start(Order::Descending, NEEDS);
+    for line in notices::inbox(view.engine(), org, Reading::Unread, range).await? {
+        if needs.iter().all(|need| need.endpoint != line.endpoint_id) {
+            needs.push(Need::of_notice(view, org, line).await?);
+        }
+    }
+    needs.truncate(NEEDS);
+    Ok(needs)
 }
 
 impl Need {
-    async fn about(view: &View, org: &OrganizationId, line: InboxLine) -> Result<Self, Failure> {
+    fn of_health(view: &View, app: &Snapshot, endpoint: &Endpoint) -> Self {
+        let stored = &endpoint.stored.endpoint;
+        let health = endpoint.health();
+        let outcome = health
+            .trouble()
+            .map(|trouble| trouble.last_outcome.to_string());
+        let reason = outcome.or_else(|| health.note().map(|note| note.to_string()));
+        Self {
+            endpoint: stored.identity.id,
+            application: app.stored.application.id,
+            customer: app.stored.application.settings.name.clone(),
+            address: stored.settings.url.clone(),
+            badge: status::health(&health, stored.settings.disabled),
+            reason: reason.unwrap_or_default(),
+            since: health.since().unwrap_or(view.now),
+        }
+    }
+
+    async fn of_notice(
+        view: &View,
+        org: &OrganizationId,
+        line: InboxLine,
+    ) -> Result<Self, Failure> {
         let reference = ApplicationRef::Id(line.application);
         // What was deleted since has no name any more.
         let app = view.engine().application(org, &reference).await?;
@@ -271,42 +326,55 @@ impl Need {
             .map(|endpoint| &endpoint.stored.endpoint)
             .find(|endpoint| endpoint.identity.id == line.endpoint_id);
         let address = endpoint.map(|endpoint| endpoint.settings.url.clone());
+        let times = grouped(line.count);
         Ok(Self {
-            application: app.map_or_else(String::new, |app| {
+            endpoint: line.endpoint_id,
+            application: line.application,
+            customer: app.map_or_else(String::new, |app| {
                 app.stored.application.settings.name.clone()
             }),
             address: address.unwrap_or_else(|| line.endpoint_id.to_string()),
-            line,
+            badge: badge(
+                Tone::Busy,
+                if line.count == 1 {
+                    "Noted"
+                } else {
+                    "Noted often"
+                },
+            ),
+            reason: format!(
+                "{} ({times} ×)",
+                line.kind.description().trim_end_matches('.')
+            ),
+            since: line.last_at,
         })
     }
 }
 
 fn needs_a_person(view: &View, needs: &[Need]) -> Markup {
-    let columns = [column("What"), number("Times"), column("Last")];
-    let rows: Vec<_> = needs
-        .iter()
-        .map(|need| Row {
-            href: Some(format!(
-                "/dashboard/apps/{}/endpoints/{}",
-                need.line.application, need.line.endpoint_id
-            )),
-            cells: vec![
-                html! {
-                    strong.clip { (need.address) }
-                    span.hint { (need.application) ": " (need.line.kind.description()) }
-                },
-                html! { (grouped(need.line.count)) },
-                time::relative(need.line.last_at, view.now),
-            ],
-        })
-        .collect();
+    let columns = [column("Endpoint"), column("Health"), column("Since")];
+    let row = |need: &Need| Row {
+        href: Some(format!(
+            "/dashboard/apps/{}/endpoints/{}",
+            need.application, need.endpoint
+        )),
+        cells: vec![
+            html! {
+                strong.clip { (need.address) }
+                span.hint { (need.customer) @if !need.reason.is_empty() { ": " (need.reason) } }
+            },
+            html! { (need.badge) },
+            time::relative(need.since, view.now),
+        ],
+    };
+    let rows: Vec<_> = needs.iter().map(row).collect();
     flush_panel(
         "Needs a person",
-        &html! {},
+        &html! { a href="/dashboard/notices" { "All notices" } },
         &html! {
             @if rows.is_empty() {
                 (block::empty(Icon::Check, "All is well", &html! {
-                    p { "Nothing has happened that somebody should look at." }
+                    p { "Every endpoint is active, and nothing was noted that nobody has read." }
                 }))
             } @else { (table("What needs a person", &columns, &rows)) }
         },

@@ -20,7 +20,7 @@ use crate::state::DashboardState;
 use crate::throttle;
 use crate::ui::control::{Text, Weight, submit, text};
 use crate::ui::theme::{Accent, Mode};
-use crate::ui::{Draft, shell};
+use crate::ui::{Brand, Draft, shell};
 
 const TOKEN: &str = "token";
 /// A stylesheet made from its own address never changes.
@@ -29,7 +29,7 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 pub(crate) async fn page(State(state): State<DashboardState>, query: Fields) -> Response {
     let look = look(&state, &query);
     let body = form(&query, &Draft::default());
-    shell::bare(&state, &look, "Webhooks", &body)
+    shell::bare(&state, Brand::Portal, &look, "Webhooks", &body)
 }
 
 fn form(query: &Fields, draft: &Draft) -> Markup {
@@ -81,7 +81,13 @@ pub(crate) async fn enter(
     let look = look(&state, &fields);
     let again = |why: &str| {
         let draft = Draft::wrong(fields.with(TOKEN, None), TOKEN, why);
-        shell::bare(&state, &look, "Webhooks", &form(&fields, &draft))
+        shell::bare(
+            &state,
+            Brand::Portal,
+            &look,
+            "Webhooks",
+            &form(&fields, &draft),
+        )
     };
     if let Some(wait) = state.sign_ins().wait(from, state.now()) {
         return Ok(later(again(&throttle::words(wait)), wait));

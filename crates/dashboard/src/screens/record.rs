@@ -10,7 +10,7 @@ use watchfire_domain::limit;
 use watchfire_domain::scope::Scope;
 use watchfire_engine::service::heads::{self, HeadInput};
 use watchfire_engine::service::records::{self, Record, RecordMessage};
-use watchfire_store::{DeliveryView, EndpointRef, RecordHead};
+use watchfire_store::{DeliveryView, EndpointRef, OwedReason, RecordHead};
 
 use super::deliveries::list::{endpoint_name, record_path, short, waits};
 use crate::access::InApp;
@@ -259,7 +259,8 @@ fn standing(
 ) -> Markup {
     let is_head = head.is_some_and(|head| head.seq == message.stored.seq);
     html! {
-        @if let Some(owed) = &view.owed {
+        // That one waits for its turn is what the lane shows.
+        @if let Some(owed) = view.owed.as_ref().filter(|owed| owed.reason != OwedReason::Turn) {
             (waits(at, view.endpoint, owed))
             @if is_head && head.is_some_and(|head| head.waiting > 0) { " · holds up the others" }
         }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
 use watchfire_domain::id::{EndpointId, TaskId};
+use watchfire_domain::limit;
 use watchfire_domain::scope::Scope;
 use watchfire_engine::service::Error;
 use watchfire_engine::service::tasks::{self, Owner, Preview, TaskInput};
@@ -24,6 +25,9 @@ use crate::ui::control::{self, Ask, Weight, csrf};
 use crate::ui::status::Tone;
 use crate::ui::table::{Row, column, number, pager, table};
 use crate::ui::{Icon, Page, Section, time};
+
+/// What a task about the whole application does.
+const PURGE: &str = "Remove all payloads";
 
 /// What can be done, as forms name it, and what it means.
 const KINDS: [(&str, &str, TaskKind); 4] = [
@@ -164,6 +168,7 @@ async fn look(at: &InApp, asked: &Asked, fields: &Fields) -> Result<Markup, Fail
     }
     let body = html! {
         p { (asked.words) " at " (endpoint_name(at, asked.endpoint)) ". Looked at " (grouped(preview.looked)) " messages." }
+        p { "It goes at most " (limit::TASK_DELIVERIES_PER_SECOND) " a second, behind everything that is new, and can be paused." }
         form.row method="post" action=(at.path("/replay")) {
             (csrf(&at.view))
             @for name in FIELDS {
@@ -246,9 +251,9 @@ fn listed(at: &InApp, items: &[Task]) -> Markup {
 
 fn row(at: &InApp, task: &Task) -> Row {
     let words = KINDS.iter().find(|(.., kind)| *kind == task.kind);
-    let words = words.map_or("", |(_, words, _)| words);
+    let words = words.map_or(PURGE, |(_, words, _)| words);
     let live = at.app.endpoints.iter();
-    let mut live = live.filter(|endpoint| endpoint.stored.key == task.endpoint);
+    let mut live = live.filter(|endpoint| Some(endpoint.stored.key) == task.endpoint());
     let endpoint = live
         .next()
         .map(|endpoint| endpoint.stored.endpoint.identity.id);
@@ -256,10 +261,11 @@ fn row(at: &InApp, task: &Task) -> Row {
         href: None,
         cells: vec![
             html! { (words) span.hint { (span_of(task)) } },
-            endpoint.map_or_else(
-                || html! { span.muted { "(deleted)" } },
-                |endpoint| endpoint_name(at, endpoint),
-            ),
+            match (endpoint, task.endpoint()) {
+                (Some(endpoint), _) => endpoint_name(at, endpoint),
+                (None, Some(_)) => html! { span.muted { "(deleted)" } },
+                (None, None) => html! { span.muted { "(all)" } },
+            },
             progress::shown(task, at.app.stored.application.created_at, at.view.now),
             html! { (grouped(task.progress.done)) },
             time::relative(task.created_at, at.view.now),

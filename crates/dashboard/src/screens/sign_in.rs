@@ -19,7 +19,7 @@ use crate::throttle;
 use crate::ui::control::{Text, Weight, submit, text};
 use crate::ui::status::Tone;
 use crate::ui::theme::Mode;
-use crate::ui::{Draft, block, shell};
+use crate::ui::{Brand, Draft, block, shell};
 
 /// Where the field is that takes a credential; the script fills it from the address's fragment.
 const CREDENTIAL: &str = "credential";
@@ -30,7 +30,7 @@ pub(crate) async fn page(
     query: Fields,
 ) -> Response {
     let body = form(&query, &Draft::default());
-    shell::bare(&state, &look(&headers), "Sign in", &body)
+    shell::bare(&state, Brand::Dashboard, &look(&headers), "Sign in", &body)
 }
 
 fn form(query: &Fields, draft: &Draft) -> Markup {
@@ -68,7 +68,13 @@ pub(crate) async fn sign_in(
             CREDENTIAL,
             throttle::words(wait),
         );
-        let page = shell::bare(&state, &look(&headers), "Sign in", &form(&fields, &draft));
+        let page = shell::bare(
+            &state,
+            Brand::Dashboard,
+            &look(&headers),
+            "Sign in",
+            &form(&fields, &draft),
+        );
         return Ok(later(page, wait));
     }
     match proof(&state, fields.text(CREDENTIAL)).await {
@@ -88,7 +94,7 @@ pub(crate) async fn sign_in(
             let kept = fields.with(CREDENTIAL, None);
             let draft = Draft::wrong(kept, CREDENTIAL, why(&refused));
             let body = form(&fields, &draft);
-            let mut page = shell::bare(&state, &look(&headers), "Sign in", &body);
+            let mut page = shell::bare(&state, Brand::Dashboard, &look(&headers), "Sign in", &body);
             *page.status_mut() = StatusCode::UNAUTHORIZED;
             Ok(page)
         }
@@ -164,7 +170,7 @@ pub(crate) async fn sign_out(
                     p { "To come back, open the link again in the product you came from." }
                 },
             );
-            let page = shell::bare(&state, &session.look, "Signed out", &body);
+            let page = shell::bare(&state, Brand::Dashboard, &session.look, "Signed out", &body);
             Ok((gone, page).into_response())
         }
     }

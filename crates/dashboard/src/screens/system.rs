@@ -5,10 +5,11 @@ use watchfire_engine::service::activity;
 use watchfire_engine::service::system::{self, State};
 use watchfire_store::{Member, Owner};
 
+use super::overview;
 use crate::access::Operator;
 use crate::failure::Answer;
 use crate::state::SettingLine;
-use crate::ui::block::{Figure, figures, flush_panel, grouped};
+use crate::ui::block::{Figure, facts, figures, flush_panel, grouped, panel};
 use crate::ui::status::{Tone, badge};
 use crate::ui::table::{Row, column, number, table};
 use crate::ui::{Page, Section, time};
@@ -24,6 +25,7 @@ pub(crate) async fn page(operator: Operator) -> Answer {
                 store(&state),
                 figure("In flight", count(state.in_flight), html! { "attempts on this node" }),
                 figure("In memory", count(state.queued), html! { "deliveries on this node" }),
+                figure("Retried", view.engine().metrics().retried.get(), html! { "by this node since its start" }),
                 figure("Owed", owed.now.deliveries, html! {
                     @match oldest {
                         Some(at) => { "the oldest from " (time::relative(at, view.now)) }
@@ -32,6 +34,7 @@ pub(crate) async fn page(operator: Operator) -> Answer {
                 }),
             ]))
         }
+        (panel("Database", &html! {}, &facts(&overview::footprint(&state))))
         (flush_panel("Nodes", &html! {}, &nodes(&state)))
         (flush_panel("Settings in force", &html! {}, &settings(view.state.settings())))
     };

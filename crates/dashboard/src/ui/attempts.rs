@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
-use watchfire_domain::attempt::{Attempt, Timing};
+use watchfire_domain::attempt::Timing;
+use watchfire_domain::outcome::Outcome;
 use watchfire_domain::time::Timestamp;
 
 use super::status::outcome_look;
@@ -12,14 +13,26 @@ use super::time;
 const WIDTH: f64 = 720.0;
 const EDGE: f64 = 14.0;
 
+/// An attempt on the line.
+pub(crate) struct Point<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) number: u32,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) href: String,
+}
+
 /// Attempts along a line, with the gaps between them to scale, and the next one if it is known.
-pub(crate) fn line(attempts: &[Attempt], next: Option<Timestamp>, now: Timestamp) -> Markup {
+pub(crate) fn line(attempts: &[Point<'_>], next: Option<Timestamp>, now: Timestamp) -> Markup {
     let Some(first) = attempts.first() else {
         return html! {};
     };
-    let begin = first.attempted_at;
-    let last = attempts.last().map_or(begin, |last| last.attempted_at);
+    let begin = first.at;
+    let last = attempts.last().map_or(begin, |last| last.at);
     let end = next.map_or(last, |next| next.max(last));
+    if end == begin {
+        // One dot says nothing that the list below it does not.
+        return html! {};
+    }
     let span = end.since(begin).as_secs_f64().max(0.001);
     let x = |at: Timestamp| EDGE + (WIDTH - 2.0 * EDGE) * at.since(begin).as_secs_f64() / span;
     let words = match attempts.len() {
@@ -37,18 +50,16 @@ pub(crate) fn line(attempts: &[Attempt], next: Option<Timestamp>, now: Timestamp
                     }
                 }
                 @for attempt in attempts {
-                    @let (tone, _) = outcome_look(&attempt.outcome);
-                    a href={ "?attempt=" (attempt.id) } {
-                        circle class={ "attempt-dot " (tone.class()) } cx=(tidy(x(attempt.attempted_at))) cy="16" r="6" {
-                            title { "Attempt " (attempt.number) ": " (attempt.outcome) ", " (time::absolute(attempt.attempted_at)) }
+                    @let (tone, _) = outcome_look(attempt.outcome);
+                    a href=(attempt.href) {
+                        circle class={ "attempt-dot " (tone.class()) } cx=(tidy(x(attempt.at))) cy="16" r="6" {
+                            title { "Attempt " (attempt.number) ": " (attempt.outcome) ", " (time::absolute(attempt.at)) }
                         }
                     }
                 }
                 text.attempt-word x=(EDGE - 8.0) y="40" { (time::clock(begin)) }
-                @if end > begin {
-                    text.attempt-word.end x=(WIDTH - EDGE + 8.0) y="40" {
-                        @if end > now { "in " (time::long(end.since(now))) } @else { (time::clock(end)) }
-                    }
+                text.attempt-word.end x=(WIDTH - EDGE + 8.0) y="40" {
+                    @if end > now { "in " (time::long(end.since(now))) } @else { (time::clock(end)) }
                 }
             }
         }

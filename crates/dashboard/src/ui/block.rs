@@ -144,6 +144,23 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// A size as people say it: `12.4 MB`.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if number < 1_000 {
+        return format!("{number} B");
+    }
+    let (mut tenths, mut unit) = (number / 100, 0);
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        (tenths, unit) = (tenths / 1_000, unit + 1);
+    }
+    let unit = UNITS[unit];
+    if tenths >= 1_000 {
+        return format!("{} {unit}", tenths / 10);
+    }
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
 /// A share in percent that never rounds a failure away; a dash if there is nothing to share.
 pub(crate) fn share(part: u64, of: u64) -> String {
     if of == 0 {
@@ -175,6 +192,16 @@ mod tests {
         assert_eq!(share(1, 3), "33.33 %");
         assert_eq!(share(1, 2), "50 %");
         assert_eq!(share(0, 7), "0 %");
+    }
+
+    #[test]
+    fn sizes_are_said_in_three_digits() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_000), "1.0 kB");
+        assert_eq!(bytes(99_949), "99.9 kB");
+        assert_eq!(bytes(123_456), "123 kB");
+        assert_eq!(bytes(12_400_000), "12.4 MB");
+        assert_eq!(bytes(2_000_000_000_000_000), "2000 TB");
     }
 
     #[test]

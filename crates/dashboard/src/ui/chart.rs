@@ -48,10 +48,13 @@ pub(crate) fn bars(title: &str, series: &[Series], bars: &[Bar]) -> Markup {
             }
             div.chart-plot {
                 div.chart-axis.number aria-hidden="true" {
-                    span { (grouped(top)) }
-                    span { (grouped(top / 2)) }
+                    @if highest > 0 {
+                        span { (grouped(top)) }
+                        span { (grouped(top / 2)) }
+                    }
                     span { "0" }
                 }
+                @if highest == 0 { p.chart-none { "Nothing in this time." } }
                 svg.chart-bars viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none"
                     role=(role) aria-label={ (title) ": " (in_words(series, bars)) } {
                     (grid())

@@ -35,7 +35,7 @@ struct Way {
     to: State,
     path: &'static str,
     word: &'static str,
-    at: (u32, u32),
+    at: (i32, i32),
 }
 
 const WAYS: [Way; 6] = [
@@ -56,9 +56,9 @@ const WAYS: [Way; 6] = [
     Way {
         from: State::Probation,
         to: State::Active,
-        path: "M550 18C550 2 90 2 90 14",
-        word: "",
-        at: (320, 4),
+        path: "M550 20V-2H90V14",
+        word: "success",
+        at: (320, -7),
     },
     Way {
         from: State::Suspended,
@@ -83,21 +83,39 @@ const WAYS: [Way; 6] = [
     },
 ];
 
+/// Whether an endpoint's health is at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Switch {
+    On,
+    /// Its owner switched it off: it keeps its state, and nothing changes that.
+    Off,
+}
+
 /// The machine with the present state and the way that led there.
-pub(crate) fn machine(now: State, came_from: Option<State>) -> Markup {
+pub(crate) fn machine(now: State, came_from: Option<State>, switch: Switch) -> Markup {
     let gone = |way: &Way| way.to == now && came_from == Some(way.from);
+    // The tips have names of their own: a page may show one of each.
+    let (label, tip, tip_gone) = match switch {
+        Switch::On => (format!("Health: now {}", word(now)), "tip", "tip-gone"),
+        Switch::Off => (
+            format!("Health: switched off, kept as {}", word(now)),
+            "tip-off",
+            "tip-off-gone",
+        ),
+    };
     html! {
-        svg.machine viewBox="0 -6 640 176" role="img"
-            aria-label={ "Health: now " (word(now)) } {
+        svg class={ "machine" @if switch == Switch::Off { " off" } } viewBox="0 -20 640 194" role="img"
+            aria-label=(label) {
             defs {
-                marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
+                marker id=(tip) viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
                     orient="auto-start-reverse" { path.tip d="M0 0 8 4 0 8z" {} }
-                marker id="tip-gone" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"
+                marker id=(tip_gone) viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"
                     markerHeight="7" orient="auto-start-reverse" { path.tip.gone d="M0 0 8 4 0 8z" {} }
             }
             @for way in &WAYS {
-                @let tip = if gone(way) { "url(#tip-gone)" } else { "url(#tip)" };
-                path class={ "way" @if gone(way) { " gone" } } d=(way.path) marker-end=(tip) {}
+                @let end = if gone(way) { tip_gone } else { tip };
+                path class={ "way" @if gone(way) { " gone" } } d=(way.path)
+                    marker-end={ "url(#" (end) ")" } {}
                 text.way-word x=(way.at.0) y=(way.at.1) text-anchor="middle" { (way.word) }
             }
             @for state in STATES {
@@ -108,5 +126,22 @@ pub(crate) fn machine(now: State, came_from: Option<State>) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_switched_off_is_not_shown_at_work() {
+        let on = machine(State::Active, None, Switch::On).into_string();
+        assert!(on.contains("Health: now Active"), "{on}");
+        let off = machine(State::Active, None, Switch::Off).into_string();
+        assert!(
+            off.contains("Health: switched off, kept as Active"),
+            "{off}"
+        );
+        assert!(off.contains("class=\"machine off\""), "{off}");
     }
 }

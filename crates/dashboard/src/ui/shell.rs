@@ -5,8 +5,9 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 use watchfire_domain::scope::Scope;
 
+use super::brand::Brand;
 use super::control::csrf;
-use super::icon::{Icon, icon, mark};
+use super::icon::{Icon, icon};
 use super::theme::Mode;
 use crate::access::{InApp, View};
 use crate::session::Look;
@@ -207,7 +208,7 @@ impl<'a> Page<'a> {
             Some(at) => format!("{tab} · {}", at.app.stored.application.settings.name),
             None => tab.to_owned(),
         };
-        document(&view.state, &view.look, &title, &markup)
+        document(&view.state, brand_of(view), &view.look, &title, &markup)
     }
 
     fn head(&self) -> Markup {
@@ -254,13 +255,16 @@ fn topbar(view: &View, at: Option<&InApp>, section: Section) -> Markup {
 }
 
 fn brand(view: &View) -> Markup {
-    let look = view.state.portal_look();
-    let title = look.title.as_deref().filter(|_| view.in_portal());
     html! {
-        a.brand href=(view.home()) {
-            @if !view.in_portal() { (mark()) }
-            span { (title.unwrap_or(if view.in_portal() { "Webhooks" } else { "Watchfire" })) }
-        }
+        a.brand href=(view.home()) { (brand_of(view).show(&view.state)) }
+    }
+}
+
+fn brand_of(view: &View) -> Brand {
+    if view.in_portal() {
+        Brand::Portal
+    } else {
+        Brand::Dashboard
     }
 }
 
@@ -317,18 +321,30 @@ fn person(view: &View) -> Markup {
 }
 
 /// A page without navigation: signing in, and what went wrong.
-pub(crate) fn bare(state: &DashboardState, look: &Look, title: &str, body: &Markup) -> Response {
+pub(crate) fn bare(
+    state: &DashboardState,
+    brand: Brand,
+    look: &Look,
+    title: &str,
+    body: &Markup,
+) -> Response {
     let markup = html! {
         main.bare #content {
-            div.bare-brand { (mark()) span { "Watchfire" } }
+            div.bare-brand { (brand.show(state)) }
             h1 { (title) }
             (body)
         }
     };
-    document(state, look, title, &markup)
+    document(state, brand, look, title, &markup)
 }
 
-fn document(state: &DashboardState, look: &Look, title: &str, body: &Markup) -> Response {
+fn document(
+    state: &DashboardState,
+    brand: Brand,
+    look: &Look,
+    title: &str,
+    body: &Markup,
+) -> Response {
     let assets = state.assets();
     let mode = Some(look.mode).filter(|mode| *mode != Mode::Auto);
     let markup = html! {
@@ -339,7 +355,7 @@ fn document(state: &DashboardState, look: &Look, title: &str, body: &Markup) -> 
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
-                title { (title) " · Watchfire" }
+                title { (title) " · " (brand.name(state)) }
                 link rel="icon" type="image/svg+xml" href=(assets.icon.path);
                 link rel="stylesheet" href=(assets.style.path);
                 @if let Some(accent) = look.accent {

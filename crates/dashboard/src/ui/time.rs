@@ -21,7 +21,7 @@ pub(crate) fn both(at: Timestamp, now: Timestamp) -> Markup {
     html! {
         span.nowrap { (absolute(at)) }
         " "
-        span.muted { "(" (relative(at, now)) ")" }
+        span.muted.nowrap { "(" (relative(at, now)) ")" }
     }
 }
 

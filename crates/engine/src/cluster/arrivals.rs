@@ -25,12 +25,18 @@ const FULL_LOOK: Duration = Duration::from_mins(1);
 pub(crate) async fn arrival_loop(inner: Arc<Inner>) {
     let mut nap = SHORTEST;
     let mut looked_at = Instant::now();
+    let mut missed = false;
     loop {
-        if looked_at.elapsed() >= FULL_LOOK {
+        if missed || looked_at.elapsed() >= FULL_LOOK {
             looked_at = Instant::now();
-            if let Err(error) = look_at_everything(&inner).await {
-                report(&error);
-            }
+            missed = match look_at_everything(&inner).await {
+                Ok(()) => false,
+                Err(error) => {
+                    report(&error);
+                    wait(&inner, LONGEST).await;
+                    continue;
+                }
+            };
         }
         nap = match take(&inner).await {
             Ok(TAKEN_TOGETHER) => continue,
@@ -38,6 +44,8 @@ pub(crate) async fn arrival_loop(inner: Arc<Inner>) {
             Ok(_) => SHORTEST,
             Err(error) => {
                 report(&error);
+                // They may be taken all the same, and then nobody else will say so.
+                missed = true;
                 LONGEST
             }
         };

@@ -7,6 +7,7 @@ use watchfire_store::{
     DeliveryRef, Life, NewOwed, OwedReason, Series, StoreError, StoreResult, Unfinished, Write,
 };
 
+use crate::dispatch::due_at;
 use crate::inner::Inner;
 
 /// Messages read at a time.
@@ -71,7 +72,7 @@ async fn spills(inner: &Arc<Inner>, unfinished: Unfinished) -> StoreResult<Vec<W
     let later = stored.message.details.deliver_at.filter(|at| *at > now);
     let (due_at, reason) = match later {
         Some(at) => (at, OwedReason::Scheduled),
-        None => (now, OwedReason::Spilled),
+        None => (due_at(&stored.message, now), OwedReason::Spilled),
     };
     let spill = |key| {
         let endpoint = snapshot

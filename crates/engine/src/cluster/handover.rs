@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::sleep;
-use watchfire_store::{Life, OwedReason, Seq, ShardSet, StoreError, StoreResult};
+use watchfire_store::{AppKey, Life, OwedReason, Seq, ShardSet, StoreError, StoreResult};
 
 use super::Rhythm;
 use crate::inner::Inner;
@@ -29,6 +29,7 @@ pub(super) async fn take_over(inner: &Arc<Inner>, at_most: usize) -> StoreResult
         shared.station.held = shared.station.held.with(taken);
     }
     tracing::info!(shards = taken.len(), "took shards over");
+    inner.share_rates().await;
     recover::learn(inner, taken).await?;
     inner.new_task.notify_one();
     Ok(())
@@ -53,6 +54,7 @@ pub(super) async fn hand_over(inner: Arc<Inner>, shards: ShardSet, rhythm: Rhyth
         }
         shared.station.begin_handover(shards);
     }
+    inner.share_rates().await;
     // Whatever was on its way into the lanes arrives there, and finds the shard gone.
     drop(inner.appending.lock().await);
     drop(inner.claiming.lock().await);
@@ -71,6 +73,27 @@ pub(super) async fn hand_over(inner: Arc<Inner>, shards: ShardSet, rhythm: Rhyth
 }
 
 impl Inner {
+    /// Works out anew this node's parts of the applications' rates. Whoever hands shards over does it
+    /// before they are free, whoever takes them afterwards, so the whole is never exceeded.
+    async fn share_rates(&self) {
+        let rated = self.shared.lock().dispatcher.rated();
+        for app in rated {
+            self.share_rate_of(app).await;
+        }
+    }
+
+    async fn share_rate_of(&self, app: AppKey) {
+        // One that can't be read keeps its part until its next message.
+        let Ok(Some(snapshot)) = self.catalog.by_key(app).await else {
+            return;
+        };
+        let mut shared = self.shared.lock();
+        let held = shared.station.held;
+        let any = snapshot.endpoints.first();
+        let interval = any.and_then(|endpoint| endpoint.application_interval(held));
+        shared.dispatcher.set_rate(app, interval);
+    }
+
     /// With nothing fresh and nothing on its way, the checkpoint follows the store's newest message.
     pub(super) fn rest_at(&self, newest: Seq) {
         if let Ok(_nothing_is_appended) = self.appending.try_lock() {

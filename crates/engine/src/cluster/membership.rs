@@ -45,7 +45,11 @@ async fn begin_alone(inner: &Arc<Inner>) -> StoreResult<usize> {
 }
 
 /// Begins a life. What an earlier one of this node left and nobody has taken is its own again.
+///
+/// Nothing is claimed or accepted before that is in the lanes: it would overtake.
 async fn join(inner: &Arc<Inner>, rhythm: Rhythm, node: NodeId) -> StoreResult<usize> {
+    let _claiming = inner.claiming.lock().await;
+    let _appending = inner.appending.lock().await;
     let before = Instant::now();
     // Noted before anything is read: what is read later is as new or newer.
     let changes = inner.store.newest_change().await?;

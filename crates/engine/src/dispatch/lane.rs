@@ -7,6 +7,7 @@ use watchfire_domain::message::Urgency;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, OwedReason, Seq, Standing};
 
+use super::moves::Moves;
 use super::rate::Rate;
 use super::window::{Pace, Window};
 use super::{Job, LaneGate, Terms};
@@ -34,7 +35,7 @@ pub(super) struct Lane {
     pub(super) owes: bool,
     /// Counts what made it so.
     pub(super) owed_marks: u64,
-    pub(super) owing_writes: usize,
+    pub(super) moves: Moves,
     pub(super) enlisted: bool,
 }
 
@@ -55,7 +56,7 @@ impl Lane {
             gate: LaneGate::Open,
             owes: false,
             owed_marks: 0,
-            owing_writes: 0,
+            moves: Moves::default(),
             enlisted: false,
         }
     }
@@ -236,7 +237,7 @@ impl Lane {
 
     /// Whether something of it is in flight or on its way to disk.
     pub(super) fn is_busy(&self) -> bool {
-        self.unrecorded > 0 || self.owing_writes > 0 || self.queued() > 0
+        self.unrecorded > 0 || self.moves.are_under_way() || self.queued() > 0
     }
 
     /// Like [`Lane::take_all`], but for pings.
@@ -264,7 +265,7 @@ impl Lane {
     }
 
     pub(super) fn owes_nothing(&mut self) {
-        self.owes = self.owing_writes > 0 || self.leased > 0;
+        self.owes = self.moves.are_under_way() || self.leased > 0;
     }
 
     pub(super) fn room(&self) -> usize {
@@ -275,6 +276,13 @@ impl Lane {
         }
     }
 
+    pub(super) fn room_for_pings(&self) -> usize {
+        match self.gate {
+            LaneGate::Closed => limit::CLAIM_PER_ENDPOINT_MAX.saturating_sub(self.queued()),
+            LaneGate::Probe | LaneGate::Open => 0,
+        }
+    }
+
     /// Nothing to remember but the window, which is soon learned again.
     pub(super) fn is_idle(&self) -> bool {
         self.queued() == 0
@@ -282,7 +290,7 @@ impl Lane {
             && self.records.is_empty()
             && self.leased == 0
             && !self.owes
-            && self.owing_writes == 0
+            && !self.moves.are_under_way()
             && !self.enlisted
             && self.gate == LaneGate::Open
     }

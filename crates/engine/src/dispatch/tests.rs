@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use watchfire_domain::id::{Ksuid, MessageId};
-use watchfire_domain::message::{Details, Urgency};
-use watchfire_store::{FenceToken, ShardSet};
+use watchfire_domain::message::{Details, Message, Urgency};
+use watchfire_store::{FenceToken, Series, ShardSet};
 
 use super::*;
 
@@ -28,6 +29,7 @@ fn job(endpoint: i64, seq: i64) -> Job {
             seq: Seq(seq),
         },
         standing: Standing::Fresh,
+        claimed_until: None,
         message: Arc::new(message),
         series: Series::START,
         record: None,
@@ -149,7 +151,8 @@ fn followers_of_a_failed_record_leave_with_it_and_new_ones_are_spilled() {
     }
     let head = dispatcher.next(NOW).expect("the head");
     dispatcher.answered(head.delivery.endpoint, Pace::Struggling);
-    dispatcher.owing_writes(EndpointKey(1), AppKey(1), 1);
+    let moving = Moving::Keyed(7, Seq(1));
+    dispatcher.begin_move(EndpointKey(1), AppKey(1), moving);
     let followers = dispatcher.take_followers(EndpointKey(1), 7);
     assert_eq!(
         followers
@@ -160,8 +163,8 @@ fn followers_of_a_failed_record_leave_with_it_and_new_ones_are_spilled() {
     );
     assert_eq!(spilled(&mut dispatcher, keyed(1, 4, 7)), OwedReason::Turn);
     push(&mut dispatcher, job(1, 5));
-    dispatcher.owing_writes(EndpointKey(1), AppKey(1), -1);
-    let marks = dispatcher.owed_marks(EndpointKey(1));
+    dispatcher.end_move(EndpointKey(1), moving);
+    let marks = dispatcher.asked(EndpointKey(1));
     dispatcher.owes_nothing(EndpointKey(1), marks);
     push(&mut dispatcher, keyed(1, 6, 7));
 }
@@ -171,7 +174,7 @@ fn an_endpoint_that_owes_claimed_deliveries_still_owes() {
     let mut dispatcher = dispatcher();
     dispatcher.owes(EndpointKey(1), AppKey(1));
     push(&mut dispatcher, leased(keyed(1, 1, 7)));
-    let marks = dispatcher.owed_marks(EndpointKey(1));
+    let marks = dispatcher.asked(EndpointKey(1));
     dispatcher.owes_nothing(EndpointKey(1), marks);
     assert_eq!(spilled(&mut dispatcher, keyed(1, 2, 7)), OwedReason::Turn);
 }
@@ -181,12 +184,19 @@ fn an_answer_older_than_a_failure_does_not_let_others_overtake() {
     let mut dispatcher = dispatcher();
     let (endpoint, app) = (EndpointKey(1), AppKey(1));
     dispatcher.owes(endpoint, app);
-    let asked_at = dispatcher.owed_marks(endpoint);
-    dispatcher.owing_writes(endpoint, app, 1);
-    dispatcher.owing_writes(endpoint, app, -1);
+    let asked_at = dispatcher.asked(endpoint);
+    dispatcher.begin_move(endpoint, app, Moving::Keyed(7, Seq(1)));
+    assert!(dispatcher.is_preceded(&keyed(1, 2, 7)));
+    dispatcher.end_move(endpoint, Moving::Keyed(7, Seq(1)));
+    assert!(
+        dispatcher.is_preceded(&keyed(1, 2, 7)),
+        "it was asked before"
+    );
     dispatcher.owes_nothing(endpoint, asked_at);
     assert_eq!(spilled(&mut dispatcher, keyed(1, 2, 7)), OwedReason::Turn);
-    dispatcher.owes_nothing(endpoint, dispatcher.owed_marks(endpoint));
+    let marks = dispatcher.asked(endpoint);
+    dispatcher.owes_nothing(endpoint, marks);
+    assert!(!dispatcher.is_preceded(&keyed(1, 2, 7)));
     push(&mut dispatcher, keyed(1, 3, 7));
 }
 

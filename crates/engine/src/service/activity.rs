@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use watchfire_domain::id::{EndpointId, MessageId};
+use watchfire_domain::id::{EndpointId, EventType, MessageId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    ActivityCounts, ActivityPoint, EndpointHour, EndpointKey, OwedNow, Owner, Step,
+    ActivityCounts, ActivityPoint, EndpointHour, EndpointKey, EventTypeHour, OwedNow, Owner, Step,
 };
 
 use super::Result;
@@ -111,6 +111,26 @@ pub async fn by_endpoint(
         }
     }
     Ok(by_endpoint)
+}
+
+/// Messages that an application accepted, by event type and hour.
+pub async fn by_event_type(
+    engine: &Engine,
+    app: &Snapshot,
+    span: (Timestamp, Timestamp),
+) -> Result<BTreeMap<EventType, Vec<EventTypeHour>>> {
+    let hours = engine
+        .store()
+        .event_type_hours(app.stored.key, span)
+        .await?;
+    let mut by_type: BTreeMap<EventType, Vec<EventTypeHour>> = BTreeMap::new();
+    for hour in hours {
+        by_type
+            .entry(hour.event_type.clone())
+            .or_default()
+            .push(hour);
+    }
+    Ok(by_type)
 }
 
 #[cfg(test)]

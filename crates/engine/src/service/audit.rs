@@ -211,6 +211,9 @@ pub(super) fn task(task: &Task) -> Seen {
         TaskKind::ReplayMissing => "replay missing",
         TaskKind::BulkReplay => "replay",
         TaskKind::CancelMessages => "cancel",
+        TaskKind::PurgeContent => "remove payloads",
+        TaskKind::Usage => "report usage",
+        TaskKind::Subscriptions => "report subscriptions",
     };
     Seen::from(&task.arguments).with("kind", kind)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
 use watchfire_contracts::schema::{self, FaultKind};
-use watchfire_domain::id::{InvalidName, Uid};
+use watchfire_domain::id::Uid;
 use watchfire_domain::limit;
 use watchfire_domain::mail::Address;
 
@@ -149,23 +149,56 @@ impl Faults {
         addresses
     }
 
-    /// Channels or tags: names of their own charset.
-    pub(super) fn channels(&mut self, field: &'static str, channels: &[String], max: usize) {
-        if channels.len() > max {
+    /// Channels or tags, at most `max`.
+    pub(super) fn labels(&mut self, kind: Label, labels: &[String], max: usize) {
+        let field = kind.field();
+        if labels.len() > max {
             self.add(field, format_args!("may have at most {max} items"));
         }
-        for (index, channel) in channels.iter().enumerate() {
+        for (index, label) in labels.iter().enumerate() {
             let place = || format!("[{index}]");
-            if channel.is_empty() || channel.len() > limit::CHANNEL_CHARS_MAX {
+            if label.is_empty() || label.len() > limit::CHANNEL_CHARS_MAX {
                 let max = limit::CHANNEL_CHARS_MAX;
                 self.add_at(
                     field,
                     place(),
                     format_args!("must have 1 to {max} characters"),
                 );
-            } else if channel.parse::<Uid>().is_err() {
-                self.add_at(field, place(), InvalidName::Charset);
+            } else if !label.bytes().all(|byte| kind.allows(byte)) {
+                self.add_at(field, place(), kind.charset());
             }
+        }
+    }
+}
+
+/// What messages carry to be told apart by.
+#[derive(Clone, Copy)]
+pub(super) enum Label {
+    Channel,
+    Tag,
+}
+
+impl Label {
+    fn field(self) -> &'static str {
+        match self {
+            Self::Channel => "channels",
+            Self::Tag => "tags",
+        }
+    }
+
+    /// The charset of the document behind Svix's SDKs, which has more than their open server's.
+    fn allows(self, byte: u8) -> bool {
+        let marks: &[u8] = match self {
+            Self::Channel => b"-_.:+",
+            Self::Tag => b"-_./\\#",
+        };
+        byte.is_ascii_alphanumeric() || marks.contains(&byte)
+    }
+
+    fn charset(self) -> &'static str {
+        match self {
+            Self::Channel => "may hold only letters, digits, '-', '_', '.', ':' and '+'",
+            Self::Tag => "may hold only letters, digits, '-', '_', '.', '/', '\\' and '#'",
         }
     }
 }

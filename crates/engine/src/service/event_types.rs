@@ -1,5 +1,7 @@
 //! Event types: the names messages and subscriptions use.
 
+mod import;
+
 use watchfire_contracts::schema::check_schema;
 use watchfire_contracts::{Contract, contract};
 use watchfire_domain::audit::Action;
@@ -11,6 +13,8 @@ use super::audit::{self, Deed, Seen};
 use super::check::Faults;
 use super::{Edit, Error, Put, Repeatable, Result};
 use crate::Engine;
+
+pub use import::{Import, Imported, all, import};
 
 /// A whole event type as somebody typed it, without its name.
 #[derive(Clone, Debug, Default)]

@@ -13,17 +13,19 @@ use watchfire_contracts::manifest::PingOn;
 use watchfire_domain::attempt::Attempt;
 use watchfire_domain::audit::Action;
 use watchfire_domain::health::{Decision, Effect};
-use watchfire_domain::id::{EndpointId, MessageId};
+use watchfire_domain::id::{EndpointId, MessageId, OrganizationId};
 use watchfire_domain::limit;
 use watchfire_domain::message::Message;
-use watchfire_store::{AttemptFilter, Change, EndpointKey, EndpointRef, MessageRef, Order, Range};
+use watchfire_store::{
+    AttemptFilter, Change, EndpointKey, EndpointRef, MessageRef, Order, Range, ShardSet,
+};
 
 use super::audit::{self, Deed};
 use super::endpoints::{self, OpenEndpoint};
 use super::{Error, Once, Result, UPDATE_TRIES_MAX, attempts, messages};
 use crate::event::Event;
 use crate::notices::{About, By};
-use crate::{Engine, Snapshot};
+use crate::{Endpoint, Engine, Snapshot};
 
 /// Between two looks for the answer to a ping that another node makes.
 const LOOK: Duration = Duration::from_millis(100);
@@ -54,6 +56,33 @@ impl Ping {
         let attempt = self.attempt.as_ref();
         attempt.is_some_and(|attempt| attempt.outcome.is_accepted())
     }
+}
+
+/// An organization's endpoints that are not active, with their applications; at most so many. Looks
+/// at [`limit::UNWELL_LOOKS_MAX`] endpoints of all organizations.
+pub async fn unwell(
+    engine: &Engine,
+    org: &OrganizationId,
+    most: usize,
+) -> Result<Vec<(Arc<Snapshot>, Arc<Endpoint>)>> {
+    let looks = limit::UNWELL_LOOKS_MAX;
+    let store = engine.store();
+    let all = store.endpoints_unwell(ShardSet::ALL, None, looks).await?;
+    let mut found = Vec::new();
+    for (key, app) in all {
+        let Some(app) = engine.application_by_key(app).await? else {
+            continue;
+        };
+        let endpoint = app.endpoint(key).filter(|_| app.stored.org == *org);
+        let Some(endpoint) = endpoint.cloned() else {
+            continue;
+        };
+        found.push((app, endpoint));
+        if found.len() == most {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Asks an endpoint whether it works, whatever its health; the answer will be in the history.

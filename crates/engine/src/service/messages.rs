@@ -1,5 +1,6 @@
 //! Messages: the events that were accepted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::{EndpointKey, EndpointRef, MessageFilter, MessageRef, Range, StoredMessage};
 
 use super::audit::{Deed, Seen};
-use super::check::{Faults, deduplicated};
-use super::{Error, Once, Result};
+use super::check::{Faults, Label, deduplicated};
+use super::once::done_once;
+use super::{Error, Once, Repeatable, Result};
 use crate::{Audience, Engine, NewEvent, Snapshot};
 
 /// An event as somebody typed it.
@@ -77,11 +79,15 @@ impl MessageInput {
         }
         if !self.channels.is_empty() {
             self.channels = deduplicated(std::mem::take(&mut self.channels));
-            faults.channels("channels", &self.channels, limit::CHANNELS_PER_MESSAGE_MAX);
+            faults.labels(
+                Label::Channel,
+                &self.channels,
+                limit::CHANNELS_PER_MESSAGE_MAX,
+            );
         }
         if !self.tags.is_empty() {
             self.tags = deduplicated(std::mem::take(&mut self.tags));
-            faults.channels("tags", &self.tags, limit::CHANNELS_PER_MESSAGE_MAX);
+            faults.labels(Label::Tag, &self.tags, limit::CHANNELS_PER_MESSAGE_MAX);
         }
         if let Some(recipients) = self.recipients.take() {
             let recipients = deduplicated(recipients);
@@ -284,6 +290,11 @@ pub(super) async fn ping(
 ) -> Result<Arc<Message>> {
     let event_type = PING.parse().expect("a valid name");
     let mut input = example_of(engine, app, event_type, 0).await?;
+    let asked = app.endpoint(endpoint);
+    let named = asked.map(|asked| app.contract.ping_payload(&asked.stored.endpoint.settings));
+    if let Some(payload) = named.flatten() {
+        input.payload = payload;
+    }
     input.ping = true;
     accept(engine, app, input, Audience::Only(endpoint), once).await
 }
@@ -375,10 +386,42 @@ pub async fn expunge(engine: &Engine, app: &Snapshot, reference: &MessageRef) ->
     let deed = Deed::within(app, Action::PayloadRemoved, &message.message.id);
     let noted = deed.noted(engine, Seen::NOTHING, Seen::NOTHING);
     engine.apply(vec![noted]).await?;
-    Ok(engine
-        .store()
-        .expunge_payload(app.stored.key, message.seq)
+    let store = engine.store();
+    Ok(store
+        .expunge_payloads(app.stored.key, vec![message.seq])
         .await?)
+}
+
+/// Removes the payloads of some messages. Says of each name whether it named a message.
+pub async fn expunge_all(
+    engine: &Engine,
+    app: &Snapshot,
+    references: Vec<(String, Option<MessageRef>)>,
+    repeatable: Option<Repeatable<'_, BTreeMap<String, bool>>>,
+) -> Result<BTreeMap<String, bool>> {
+    done_once(engine, repeatable, async {
+        let mut found = BTreeMap::new();
+        let (mut seqs, mut notes) = (Vec::new(), Vec::new());
+        for (name, reference) in references {
+            let message = match &reference {
+                Some(reference) => engine.store().message(app.stored.key, reference).await?,
+                None => None,
+            };
+            if let Some(message) = &message {
+                let deed = Deed::within(app, Action::PayloadRemoved, &message.message.id);
+                notes.push(deed.noted(engine, Seen::NOTHING, Seen::NOTHING));
+                seqs.push(message.seq);
+            }
+            found.insert(name, message.is_some());
+        }
+        engine.apply(notes).await?;
+        engine
+            .store()
+            .expunge_payloads(app.stored.key, seqs)
+            .await?;
+        Ok(found)
+    })
+    .await
 }
 
 #[cfg(test)]

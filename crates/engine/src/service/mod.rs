@@ -28,6 +28,7 @@ pub mod messages;
 pub mod notices;
 mod once;
 pub mod records;
+pub mod reports;
 pub mod requests;
 pub mod system;
 pub mod tasks;

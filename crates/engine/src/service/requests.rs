@@ -1,17 +1,22 @@
 //! A delivery's request, shown to people; and whether a signature is one of ours.
 //!
-//! Requests are not stored: what a request is made of is, and it is made the same way again. So
-//! what is shown is what was sent, as long as the endpoint's settings and its contract are those
-//! of then.
+//! Requests are not stored: what they are made of is, the message and the recipe of the attempt, and
+//! it is made the same way again. So what is shown is what was sent, whatever became of the endpoint
+//! and its contract.
 
 use bytes::Bytes;
+use watchfire_contracts::render::{Prepared, Rendered};
 use watchfire_contracts::verify::{Received, VerifyingKey, verify};
+use watchfire_domain::attempt::Attempt;
+use watchfire_domain::outcome::{Cause, Outcome};
 use watchfire_domain::secret::SigningKey;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{EndpointKey, EndpointRef, StoredMessage};
+use watchfire_store::{EndpointKey, EndpointRef, MessageRef, StoredMessage};
 
-use super::endpoints;
+use super::attempts::AttemptView;
 use super::{Error, Result};
+use super::{endpoints, messages};
+use crate::endpoint::event_of;
 use crate::{Engine, Snapshot};
 
 /// The names of the headers that sign a request.
@@ -27,8 +32,20 @@ pub struct Shown {
     /// Names and values; no value where it is a secret.
     pub headers: Vec<(String, Option<String>)>,
     pub body: Bytes,
-    /// The endpoint's settings were changed after that time, so they may have said something else.
-    pub changed_since: bool,
+    pub made: Made,
+}
+
+/// How it is known what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// By the recipe of the attempt.
+    AsThen,
+    /// With the settings of today: the attempt is of a version that kept no recipes.
+    AsToday {
+        /// The endpoint or its application was changed after that time, and may have said something
+        /// else.
+        changed_since: bool,
+    },
 }
 
 /// Why there is no request to show.
@@ -40,6 +57,8 @@ pub enum Unshown {
     PayloadGone,
     #[error("no request can be made with the endpoint's settings of today")]
     Unready,
+    #[error("none was made")]
+    NotMade,
 }
 
 impl Shown {
@@ -55,30 +74,107 @@ impl Shown {
     }
 }
 
-/// The request that brings a message to an endpoint, as made at `at`.
-pub fn show(
+/// The request of an attempt that was found.
+pub async fn of_attempt(
+    engine: &Engine,
     app: &Snapshot,
-    endpoint: EndpointKey,
+    found: &AttemptView,
+) -> Result<Result<Shown, Unshown>> {
+    let message = MessageRef::Id(found.stored.message_id);
+    let stored = messages::find(engine, app, &message).await?;
+    show(
+        engine,
+        (app, found.stored.endpoint),
+        &stored,
+        &found.stored.attempt,
+    )
+    .await
+}
+
+/// The request that an attempt made to bring a message to an endpoint.
+pub async fn show(
+    engine: &Engine,
+    (app, endpoint): (&Snapshot, EndpointKey),
     stored: &StoredMessage,
-    at: Timestamp,
+    attempt: &Attempt,
+) -> Result<Result<Shown, Unshown>> {
+    if !may_have_been_made(&attempt.outcome) {
+        return Ok(Err(Unshown::NotMade));
+    }
+    let Some(payload) = &stored.message.payload else {
+        return Ok(Err(Unshown::PayloadGone));
+    };
+    if let Some(sent) = &attempt.sent {
+        let store = engine.store();
+        let recipe = store.recipe(app.stored.key, endpoint, sent.recipe).await?;
+        if let Some(shown) = recipe.and_then(|recipe| as_then(&recipe, stored, payload, attempt)) {
+            return Ok(Ok(shown));
+        }
+        tracing::error!(attempt.id = %attempt.id, "the recipe of an attempt can't be read");
+    }
+    Ok(as_today((app, endpoint), stored, payload, attempt))
+}
+
+fn may_have_been_made(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Skipped { .. } | Outcome::Blocked { .. } => false,
+        Outcome::Unreachable { cause } => *cause != Cause::InvalidUrl,
+        Outcome::Accepted { .. }
+        | Outcome::Refused { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::Oversize
+        | Outcome::Malformed => true,
+    }
+}
+
+/// `None` if the recipe, or the signature, is damaged.
+fn as_then(
+    recipe: &str,
+    stored: &StoredMessage,
+    payload: &Bytes,
+    attempt: &Attempt,
+) -> Option<Shown> {
+    let signature = attempt.sent.as_ref()?.signature.parse().ok()?;
+    let prepared = Prepared::from_recipe(recipe).ok()?;
+    let event = event_of(&stored.message, payload, attempt.attempted_at);
+    let rendered = prepared.render_again(&event, signature).ok()?;
+    Some(shown(&prepared, rendered, attempt, Made::AsThen))
+}
+
+fn as_today(
+    (app, endpoint): (&Snapshot, EndpointKey),
+    stored: &StoredMessage,
+    payload: &Bytes,
+    attempt: &Attempt,
 ) -> Result<Shown, Unshown> {
+    let at = attempt.attempted_at;
     let endpoint = app.endpoint(endpoint).ok_or(Unshown::EndpointDeleted)?;
-    let payload = stored.message.payload.as_ref();
-    let payload = payload.ok_or(Unshown::PayloadGone)?;
-    let sendable = endpoint.render(&stored.message, payload, at);
-    let sendable = sendable.map_err(|_| Unshown::Unready)?;
-    let rendered = sendable.rendered;
+    let rendered = endpoint.rendered(&stored.message, payload, at);
+    let (prepared, rendered) = rendered.ok_or(Unshown::Unready)?;
+    let changed_at = endpoint.stored.endpoint.identity.updated_at;
+    let changed_at = changed_at.max(app.stored.application.updated_at);
+    let changed_since = changed_at > at;
+    Ok(shown(
+        prepared,
+        rendered,
+        attempt,
+        Made::AsToday { changed_since },
+    ))
+}
+
+fn shown(prepared: &Prepared, rendered: Rendered, attempt: &Attempt, made: Made) -> Shown {
     let headers = rendered.headers.iter().map(|(name, value)| {
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (name.to_string(), (!value.is_sensitive()).then_some(text))
+        let name = prepared.name_as_written(name).to_owned();
+        (name, (!value.is_sensitive()).then_some(text))
     });
-    Ok(Shown {
+    Shown {
         method: rendered.method.to_string(),
-        url: sendable.target.url().to_owned(),
+        url: attempt.url.clone(),
         headers: headers.collect(),
         body: rendered.body,
-        changed_since: endpoint.stored.endpoint.identity.updated_at > at,
-    })
+        made,
+    }
 }
 
 /// What is to be said about a signature.
@@ -88,6 +184,8 @@ pub enum SignatureVerdict {
     Genuine,
     /// It was made with a secret that was replaced, and still signs along.
     GenuineOld,
+    /// It is what was sent, with a secret that is gone since.
+    Recorded,
     /// It was made with neither, or over something else.
     Wrong,
 }
@@ -100,7 +198,6 @@ pub async fn judge(
     shown: &Shown,
     signature: &str,
 ) -> Result<SignatureVerdict> {
-    let secrets = endpoints::find(engine, app, reference).await?.secrets;
     let (Some(id), Some(timestamp)) = (shown.header(ID), shown.header(TIMESTAMP)) else {
         return Err(Error::NotFound);
     };
@@ -116,6 +213,16 @@ pub async fn judge(
     };
     let seconds = timestamp.parse().unwrap_or_default();
     let then = Timestamp::from_unix_seconds(seconds);
+    let recorded = shown.made == Made::AsThen
+        && shown
+            .header(SIGNATURE)
+            .is_some_and(|sent| has_in_common(sent, signature));
+    let secrets = match endpoints::find(engine, app, reference).await {
+        Ok(endpoint) => endpoint.secrets,
+        // The endpoint is gone, and its secrets with it: what was sent is all there is to compare.
+        Err(Error::NotFound) if shown.made == Made::AsThen => return Ok(without_secret(recorded)),
+        Err(error) => return Err(error),
+    };
     let signs = |key: &SigningKey| {
         let key = VerifyingKey::parse(&key.shareable());
         key.is_ok_and(|key| verify(received, &[key], then).is_ok())
@@ -126,6 +233,22 @@ pub async fn judge(
     } else if old {
         SignatureVerdict::GenuineOld
     } else {
-        SignatureVerdict::Wrong
+        without_secret(recorded)
     })
+}
+
+/// What is to be said of a signature that no secret of today made.
+fn without_secret(recorded: bool) -> SignatureVerdict {
+    if recorded {
+        SignatureVerdict::Recorded
+    } else {
+        SignatureVerdict::Wrong
+    }
+}
+
+/// Whether two lists of signatures have one in common.
+fn has_in_common(sent: &str, received: &str) -> bool {
+    received
+        .split(' ')
+        .any(|one| !one.is_empty() && sent.split(' ').any(|other| other == one))
 }

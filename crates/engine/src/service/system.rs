@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use watchfire_store::Members;
+use watchfire_store::{Footprint, Members};
 
 use super::Result;
 use crate::Engine;
@@ -12,6 +12,8 @@ use crate::Engine;
 pub struct State {
     /// How long the store took to write and read, or why it could not.
     pub store: std::result::Result<Duration, String>,
+    /// What the database takes; unknown while it can't be read.
+    pub footprint: Option<Footprint>,
     /// Everybody who has joined.
     pub members: Members,
     /// Attempts in flight on this node.
@@ -28,6 +30,7 @@ pub async fn state(engine: &Engine) -> Result<State> {
     let (in_flight, queued) = engine.in_memory();
     Ok(State {
         store: checked.map(|()| took).map_err(|error| error.to_string()),
+        footprint: store.footprint().await.ok(),
         members: store.members().await?,
         in_flight,
         queued,

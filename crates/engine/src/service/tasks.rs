@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use watchfire_domain::audit::Action;
-use watchfire_domain::id::{EventType, OrganizationId, TaskId};
+use watchfire_domain::id::{EventType, MessageId, OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, Change, DeliveryStatus, EndpointRef, Range, Steering, Task, TaskArguments, TaskFilter,
-    TaskKind,
+    AppKey, Change, DeliveryStatus, EndpointKey, EndpointRef, Range, Steering, Subject, Task,
+    TaskArguments, TaskFilter, TaskKind,
 };
 
 use super::audit::{self, Deed, Seen};
@@ -20,7 +20,7 @@ use crate::{Engine, Snapshot};
 const SLACK: Duration = Duration::from_mins(5);
 /// Ids tell the time in steps of 1/256 s: a message accepted in this very step belongs to "until
 /// now".
-const ID_STEP: Duration = Duration::from_millis(4);
+pub(super) const ID_STEP: Duration = Duration::from_millis(4);
 
 /// What somebody asks to be sent again, or cancelled.
 #[derive(Clone, Debug, Default)]
@@ -74,9 +74,8 @@ impl TaskInput {
 
     fn into_arguments(self, now: Timestamp) -> TaskArguments {
         let until = self.until.filter(|until| *until <= now);
+        let since = self.since.unwrap_or(Timestamp::EPOCH);
         TaskArguments {
-            since: self.since.unwrap_or(Timestamp::EPOCH),
-            until: until.unwrap_or(now + ID_STEP),
             event_types: self.event_types,
             channel: self.channel,
             tag: self.tag,
@@ -84,6 +83,7 @@ impl TaskInput {
             status_class: self.status_class,
             once: self.once,
             messages: self.messages,
+            ..TaskArguments::of_span(since, until.unwrap_or(now + ID_STEP))
         }
     }
 }
@@ -104,7 +104,7 @@ pub async fn create(
     input.check(kind, now)?;
     let endpoint = attempts::endpoint_key(engine, app, reference).await?;
     let id = TaskId::new(now, engine.entropy());
-    let owner = (app.stored.org.clone(), app.stored.key, endpoint);
+    let owner = owner(app, endpoint);
     let task = Task::new(id, owner, (kind, input.into_arguments(now)), now);
     // First what recognizes a repetition: it must not be refused because the first still runs.
     let remember = repeatable.map(|repeatable| repeatable.remember(now, &task));
@@ -115,6 +115,14 @@ pub async fn create(
         .apply(remember.into_iter().chain([create, noted]).collect())
         .await?;
     Ok(task)
+}
+
+fn owner(app: &Snapshot, endpoint: EndpointKey) -> (OrganizationId, Subject) {
+    let subject = Subject::Endpoint {
+        app: app.stored.key,
+        endpoint,
+    };
+    (app.stored.org.clone(), subject)
 }
 
 /// What a task would be about, as far as somebody has looked.
@@ -139,7 +147,7 @@ pub async fn preview(
     let now = engine.clock().now();
     input.check(kind, now)?;
     let endpoint = attempts::endpoint_key(engine, app, reference).await?;
-    let owner = (app.stored.org.clone(), app.stored.key, endpoint);
+    let owner = owner(app, endpoint);
     let id = TaskId::new(now, engine.entropy());
     let mut task = Task::new(id, owner, (kind, input.into_arguments(now)), now);
     let mut preview = Preview::default();
@@ -151,7 +159,7 @@ pub async fn preview(
         preview.found += u64::try_from(stretch.found.len()).unwrap_or(u64::MAX);
         preview.looked += stretch.looked;
         preview.more = stretch.next.is_some();
-        task.progress.cursor = stretch.next;
+        task.progress.cursor = stretch.next.map(MessageId::ksuid);
         if !preview.more {
             break;
         }
@@ -169,7 +177,7 @@ pub struct Owner {
 
 impl Owner {
     fn owns(&self, task: &Task) -> bool {
-        self.app.is_none_or(|app| app == task.app)
+        self.app.is_none_or(|app| Some(app) == task.app())
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use watchfire_domain::health::State;
+use watchfire_domain::message::Details;
+use watchfire_domain::time::Timestamp;
 use watchfire_store::{AppKey, Change, EndpointKey, Seq, ShardSet};
 
 use super::harness::{Behavior, Harness, Sent};
@@ -286,8 +288,34 @@ async fn a_health_set_on_another_node_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ping_does_not_wait_for_health_whoever_accepts_it() {
+    let nodes = nodes(2).await;
+    let (app, endpoints) = endpoints(&nodes[0], 1).await;
+    nodes[0].always("to-0", Behavior::Status(410));
+    nodes[0].post(app, "threat.created", None).await;
+    let is_disabled = async || nodes[0].health(app, endpoints[0]).await.state() == State::Disabled;
+    nodes[0].until(is_disabled).await;
+    // One node makes it, and the other has to leave it to that one.
+    for node in &nodes {
+        let held = node.post(app, "threat.created", None).await;
+        let before = node.sent_to("to-0").len();
+        let ping = Details {
+            ping: true,
+            ..Details::default()
+        };
+        let event = ("threat.created", None);
+        let ping = node
+            .try_to_accept(app, event, ping)
+            .await
+            .expect("accepted");
+        node.until_settled(app, ping.seq).await;
+        assert_eq!(node.sent_to("to-0").len(), before + 1, "the ping alone");
+        assert!(held < ping.seq, "what was held is held");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_rate_of_an_application_holds_over_all_nodes() {
-    const RATE: u32 = 10;
     let nodes = nodes(2).await;
     let (app, _) = endpoints(&nodes[0], 6).await;
     nodes[0].throttle_application(app, RATE).await;
@@ -298,7 +326,32 @@ async fn the_rate_of_an_application_holds_over_all_nodes() {
         seqs.push(nodes[round % 2].post(app, "threat.created", None).await);
     }
     until_all_settled(&nodes[0], app, &seqs).await;
-    let mut sent: Vec<_> = sent_to_all(&nodes[0], 6)
+    assert_rate_was_kept_by_two(&nodes[0], begun, Duration::from_secs(14));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_of_an_application_holds_while_shards_change_hands() {
+    let first = Harness::first("node 0", COMPANY).await;
+    let (app, _) = endpoints(&first, 6).await;
+    first.throttle_application(app, RATE).await;
+    let begun = first.now();
+    let mut seqs = Vec::new();
+    for _ in 0..20 {
+        seqs.push(first.post(app, "threat.created", None).await);
+    }
+    // No message comes any more that would tell a node of its new part.
+    let second = first.joined_by("node 1", COMPANY).await;
+    until_even(&[&first, &second]).await;
+    until_all_settled(&first, app, &seqs).await;
+    // Some seconds pass until the second has its part.
+    assert_rate_was_kept_by_two(&first, begun, Duration::from_secs(18));
+}
+
+const RATE: u32 = 10;
+
+/// 120 requests of two nodes to one application with the rate, since then.
+fn assert_rate_was_kept_by_two(node: &Harness, begun: Timestamp, most: Duration) {
+    let mut sent: Vec<_> = sent_to_all(node, 6)
         .into_iter()
         .map(|(_, sent)| sent.at)
         .collect();
@@ -308,12 +361,9 @@ async fn the_rate_of_an_application_holds_over_all_nodes() {
         let span = second[second.len() - 1].since(second[0]);
         assert!(span >= Duration::from_millis(900), "too many in {span:?}");
     }
-    let took = nodes[0].now().since(begun);
-    assert!(
-        took <= Duration::from_secs(14),
-        "the rate is used: {took:?}"
-    );
-    let senders: BTreeSet<_> = sent_to_all(&nodes[0], 6)
+    let took = node.now().since(begun);
+    assert!(took <= most, "the rate is used: {took:?}");
+    let senders: BTreeSet<_> = sent_to_all(node, 6)
         .into_iter()
         .map(|(_, sent)| sent.by)
         .collect();

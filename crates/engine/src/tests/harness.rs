@@ -32,9 +32,12 @@ pub(super) const PAYLOAD: &str = r#"{"n":0}"#;
 pub(super) const ATTEMPTS_MAX: usize = 8;
 /// Simulated time after which a test gives up waiting.
 const PATIENCE: Duration = Duration::from_hours(240);
-
-/// The same where time does not leap.
 const PATIENCE_AMONG_OTHERS: Duration = Duration::from_hours(3);
+/// How long a test waits before it looks again: at first, and at most. Days must pass quickly.
+const LOOK_FIRST: Duration = Duration::from_millis(20);
+const LOOK_LAST: Duration = Duration::from_mins(10);
+/// Among others, a node that is looked at rarely has done much meanwhile.
+const LOOK_AMONG_OTHERS: Duration = Duration::from_millis(100);
 
 /// Simulated time as a clock: it stands still while anything runs.
 struct SimulatedClock {
@@ -49,11 +52,11 @@ impl Clock for SimulatedClock {
 
 /// What simulated time does while the store works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meanwhile {
-    /// It runs on, so that days pass quickly.
-    Leaps,
+enum Meanwhile {
     /// It stands still, so that instants are exact.
     Stands,
+    /// It runs on, so that weeks pass quickly.
+    Leaps,
 }
 
 /// What one engine has that others may not.
@@ -72,7 +75,7 @@ impl Setting {
             company,
             scripts: Arc::default(),
             post: None,
-            time: Meanwhile::Leaps,
+            time: Meanwhile::Stands,
         }
     }
 
@@ -101,8 +104,17 @@ impl Harness {
         Self::first("test", Company::Alone).await
     }
 
+    /// Where weeks pass, and nothing depends on an instant.
+    pub(super) async fn start_leaping() -> Self {
+        let setting = Setting {
+            time: Meanwhile::Leaps,
+            ..Setting::new("test", Company::Alone)
+        };
+        Self::on_new_store(setting).await
+    }
+
     /// With somebody who is told by mail about all applications.
-    pub(super) async fn start_mailing(mailer: Arc<dyn Mailer>, time: Meanwhile) -> Self {
+    pub(super) async fn start_mailing(mailer: Arc<dyn Mailer>) -> Self {
         let post = Post {
             mailer,
             to: vec!["operator@example.com".parse().expect("valid")],
@@ -111,17 +123,6 @@ impl Harness {
         };
         let setting = Setting {
             post: Some(Arc::new(post)),
-            time,
-            ..Setting::new("test", Company::Alone)
-        };
-        Self::on_new_store(setting).await
-    }
-
-    /// With a clock that stands still while the store works: where a receiver hangs and what
-    /// happens meanwhile matters.
-    pub(super) async fn start_holding_time() -> Self {
-        let setting = Setting {
-            time: Meanwhile::Stands,
             ..Setting::new("test", Company::Alone)
         };
         Self::on_new_store(setting).await
@@ -133,10 +134,9 @@ impl Harness {
     }
 
     async fn on_new_store(setting: Setting) -> Self {
-        // With several nodes the order of events matters; with one, days must pass quickly.
-        let store = match setting.company {
-            Company::Alone if setting.time == Meanwhile::Leaps => Sqlite::in_memory(),
-            Company::Alone | Company::Others(_) => Sqlite::in_memory_holding_time(),
+        let store = match setting.time {
+            Meanwhile::Stands => Sqlite::in_memory_holding_time(),
+            Meanwhile::Leaps => Sqlite::in_memory(),
         };
         let store: Arc<dyn Store> = Arc::new(store.expect("opened"));
         let start = tokio::time::Instant::now();
@@ -256,14 +256,15 @@ impl Harness {
 
     /// Waits for a predicate, while simulated time passes.
     pub(super) async fn until(&self, predicate: impl AsyncFn() -> bool) {
-        let (patience, step) = match self.engine.config().company {
-            Company::Alone => (PATIENCE, Duration::from_millis(20)),
-            Company::Others(_) => (PATIENCE_AMONG_OTHERS, Duration::from_millis(100)),
+        let (patience, mut step, longest) = match self.engine.config().company {
+            Company::Alone => (PATIENCE, LOOK_FIRST, LOOK_LAST),
+            Company::Others(_) => (PATIENCE_AMONG_OTHERS, LOOK_AMONG_OTHERS, LOOK_AMONG_OTHERS),
         };
         let deadline = tokio::time::Instant::now() + patience;
         while !predicate().await {
             assert!(tokio::time::Instant::now() < deadline, "it never came true");
             tokio::time::sleep(step).await;
+            step = (step + step / 4).min(longest);
         }
     }
 }

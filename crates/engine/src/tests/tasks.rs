@@ -8,11 +8,12 @@ use watchfire_domain::id::OrganizationId;
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
-    AppKey, Change, DeliveryStatus, EndpointKey, EndpointRef, Seq, Steering, Task, TaskFailure,
-    TaskKind, TaskState,
+    AppKey, Change, DeliveryStatus, EndpointKey, EndpointRef, MessageFilter, Order, Range, Seq,
+    Steering, Task, TaskFailure, TaskKind, TaskState,
 };
 
 use super::harness::{Behavior, Harness};
+use crate::service::reports::{self, Subscriptions};
 use crate::service::tasks::{self, TaskInput};
 
 fn org() -> OrganizationId {
@@ -56,14 +57,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        Self::on(Harness::start().await).await
-    }
-
-    async fn holding_time() -> Self {
-        Self::on(Harness::start_holding_time().await).await
-    }
-
-    async fn on(harness: Harness) -> Self {
+        let harness = Harness::start().await;
         let app = harness.application().await;
         let endpoint = harness.endpoint(app, "hook", &[]).await;
         Self {
@@ -109,6 +103,27 @@ impl Scene {
         self.read(task).await
     }
 
+    /// Dies after each step that the task makes until it ends; also how often that was.
+    async fn die_after_each_step(mut self, task: &Task) -> (Self, u64) {
+        let mut deaths = 0;
+        loop {
+            let before = self.read(task).await.progress;
+            let moved = async || {
+                let now = self.read(task).await;
+                now.progress != before || now.state != TaskState::Running
+            };
+            self.harness.until(moved).await;
+            if self.read(task).await.state != TaskState::Running {
+                return (self, deaths);
+            }
+            // Let what was claimed settle: an attempt cut off by a death may rightly be made again.
+            let settled = async || self.harness.engine.in_memory() == (0, 0);
+            self.harness.until(settled).await;
+            self = self.die_and_restart().await;
+            deaths += 1;
+        }
+    }
+
     /// How often each message was sent.
     fn sent(&self) -> BTreeMap<u64, usize> {
         let mut counts = BTreeMap::new();
@@ -119,7 +134,7 @@ impl Scene {
     }
 }
 
-/// Simulated time leaps while the disk is waited for, but not this far.
+/// Longer than all that a test simulates.
 const DAYS: Duration = Duration::from_hours(10 * 24);
 
 fn since(since: Timestamp) -> TaskInput {
@@ -207,21 +222,7 @@ async fn a_death_in_the_middle_loses_and_doubles_nothing() {
     let task = scene
         .create(TaskKind::Recover, since(scene.harness.now() - DAYS))
         .await;
-    loop {
-        let before = scene.read(&task).await.progress;
-        let moved = async || {
-            let now = scene.read(&task).await;
-            now.progress != before || now.state != TaskState::Running
-        };
-        scene.harness.until(moved).await;
-        if scene.read(&task).await.state != TaskState::Running {
-            break;
-        }
-        // Let what was claimed settle: an attempt cut off by a death may rightly be made again.
-        let settled = async || scene.harness.engine.in_memory() == (0, 0);
-        scene.harness.until(settled).await;
-        scene = scene.die_and_restart().await;
-    }
+    (scene, _) = scene.die_after_each_step(&task).await;
     for seq in seqs {
         scene.harness.until_settled(scene.app, seq).await;
         assert_eq!(scene.status(seq).await, DeliveryStatus::Delivered);
@@ -231,8 +232,51 @@ async fn a_death_in_the_middle_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_purge_goes_on_after_a_death_until_no_payload_is_left() {
+    let scene = Scene::new().await;
+    let count = limit::TASK_STEP_DELIVERIES_MAX * 3 + 7;
+    scene.failed(count).await;
+    let app = scene.harness.snapshot(scene.app).await;
+    let purge = reports::purge(&scene.harness.engine, &app, None).await;
+    let task = purge.expect("created");
+    let (scene, deaths) = scene.die_after_each_step(&task).await;
+    assert!(deaths > 0, "it ended before it could die");
+    let ended = scene.read(&task).await;
+    assert_eq!(ended.state, TaskState::Finished);
+    // One whose payload was removed twice would count twice.
+    assert_eq!(ended.progress.done, count as u64);
+    let all = Range::from_start(Order::Ascending, count + 1);
+    let filter = MessageFilter::default();
+    let kept = scene.harness.store.messages(scene.app, &filter, all).await;
+    let kept = kept.expect("read");
+    assert_eq!(kept.len(), count);
+    assert!(kept.iter().all(|stored| stored.message.payload.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_goes_on_after_a_death_and_tells_of_each_application_once() {
+    let scene = Scene::new().await;
+    let count = limit::TASK_STEP_APPLICATIONS_MAX * 3 + 7;
+    // The scene's own is one of them.
+    for _ in 1..count {
+        scene.harness.application().await;
+    }
+    let report = reports::subscriptions(&scene.harness.engine, &org()).await;
+    let task = report.expect("created");
+    let (scene, deaths) = scene.die_after_each_step(&task).await;
+    assert!(deaths > 0, "it ended before it could die");
+    let ended = scene.read(&task).await;
+    assert_eq!(ended.state, TaskState::Finished);
+    let told = reports::found::<Subscriptions>(&scene.harness.engine, &ended).await;
+    let told = told.expect("read");
+    assert_eq!(told.len(), count);
+    let once: BTreeSet<_> = told.iter().map(|about| about.application).collect();
+    assert_eq!(once.len(), count, "each once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_that_is_cancelled_stops() {
-    let scene = Scene::holding_time().await;
+    let scene = Scene::new().await;
     scene.failed(limit::TASK_STEP_DELIVERIES_MAX * 3).await;
     scene.harness.always("hook", Behavior::Hangs);
     let input = since(scene.harness.now() - DAYS);
@@ -248,7 +292,7 @@ async fn a_task_that_is_cancelled_stops() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_is_paused_rests_until_it_is_resumed() {
-    let scene = Scene::holding_time().await;
+    let scene = Scene::new().await;
     let seqs = scene.failed(limit::TASK_STEP_DELIVERIES_MAX * 3).await;
     let task = scene
         .create(TaskKind::Recover, since(scene.harness.now() - DAYS))
@@ -398,7 +442,7 @@ async fn messages_of_a_record_are_sent_again_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_endpoint_is_owed_is_cancelled_in_memory_and_on_disk() {
-    let scene = Scene::holding_time().await;
+    let scene = Scene::new().await;
     let harness = &scene.harness;
     harness.always("hook", Behavior::Hangs);
     let mut seqs = Vec::new();

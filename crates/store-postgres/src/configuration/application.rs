@@ -130,16 +130,18 @@ pub(super) async fn list(
     filter: &ApplicationFilter,
     range: &Range<ApplicationId>,
 ) -> FaultResult<Vec<StoredApplication>> {
+    // `OFFSET 0` has each looked up by itself: without it, a page of an organization with many
+    // applications would read the endpoints of everybody first.
     const ANY: &str =
         "EXISTS (SELECT 1 FROM endpoint e WHERE e.app = application.key AND e.deleted_at IS NULL";
     let page = Page::of(range, |id| bytes_of(id.ksuid()));
     let sql = format!(
         "SELECT {COLUMNS} FROM application WHERE org = $1 AND deleted_at IS NULL \
-         AND (NOT $2 OR {ANY})) AND (NOT $3 OR NOT {ANY}) OR {ANY} \
+         AND (NOT $2 OR {ANY} OFFSET 0)) AND (NOT $3 OR NOT {ANY} OFFSET 0) OR {ANY} \
          AND (NOT $4 OR NOT (e.settings::json ->> 'disabled')::boolean \
          AND e.health::json ->> 'state' <> 'disabled') \
          AND NOT EXISTS (SELECT 1 FROM unnest($5) AS prefix \
-         WHERE starts_with(e.settings::json ->> 'url', prefix)))){}",
+         WHERE starts_with(e.settings::json ->> 'url', prefix)) OFFSET 0)){}",
         page.sql("id", 5)
     );
     let counting = filter.asks_for_endpoints_that_count();

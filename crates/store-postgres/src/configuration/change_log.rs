@@ -15,6 +15,7 @@ use watchfire_store::{AppKey, Change, ChangeNumber, Changed, EndpointKey, Logged
 
 use super::application;
 use crate::fault::FaultResult;
+use crate::hints::Told;
 use crate::message::bytes_of;
 use crate::nodes::{counter, set_counter};
 use crate::parameter::params;
@@ -35,6 +36,7 @@ pub(super) async fn note(tx: &Tx, changes: &[Change]) -> FaultResult<()> {
         return Ok(());
     }
     tx.query(LOCK, params![]).await?;
+    tx.concerns(Told::configured);
     write(tx, &stale).await
 }
 

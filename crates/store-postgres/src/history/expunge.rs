@@ -9,12 +9,12 @@ use crate::message::{self, Content, at_places, bytes_of};
 use crate::parameter::params;
 use crate::session::Tx;
 
-pub(super) async fn payload(tx: &Tx, app: AppKey, seq: Seq) -> FaultResult<()> {
-    let mut found = at_places(tx, &[seq], Content::LeftOut).await?;
-    match found.remove(&seq) {
-        Some(stored) if stored.app == app => remove_payloads(tx, &[stored]).await,
-        Some(_) | None => Ok(()),
-    }
+pub(super) async fn payloads(tx: &Tx, app: AppKey, seqs: &[Seq]) -> FaultResult<()> {
+    let found = at_places(tx, seqs, Content::LeftOut).await?;
+    let own = found.into_values().filter(|stored| stored.app == app);
+    let mut own: Vec<_> = own.collect();
+    own.sort_unstable_by_key(|stored| stored.seq);
+    remove_payloads(tx, &own).await
 }
 
 /// Removes payloads and what else holds parts of them: the body sent in its place, and the

@@ -5,39 +5,27 @@
 //! A restart reads the messages of a node above its checkpoint, so a node's places must rise in the
 //! order of its commits. Each append locks the node's row before it draws places, and a place never
 //! falls behind an earlier one of the node, even if the clock was put back over midnight.
-//!
-//! # A commit nobody acknowledged
-//!
-//! If the connection breaks after the commit was sent, the messages may stand or not. Neither may
-//! be guessed: a message that stands and is in nobody's memory would not be delivered before the
-//! next restart, while a retried request would be told that it was accepted. So [`append`] goes on
-//! asking until the database answers. The lock on the node's row tells that the broken transaction
-//! has ended; then the messages are there or they are not.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use tracing::warn;
 use watchfire_domain::id::{MessageId, Uid};
-use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::Tally;
-use watchfire_store::{
-    AppKey, Appended, EndpointKey, Life, NewMessage, Remembered, Seq, StoreError,
-};
+use watchfire_store::{AppKey, Appended, EndpointKey, Life, NewMessage, Remembered, Seq};
 
 use super::owing::Owing;
 use super::{Writer, write_tally};
-use crate::fault::{Fault, FaultResult};
+use crate::doubt::{Trace, commit_for_certain};
+use crate::fault::{Ending, Fault, FaultResult};
 use crate::message::{self, bytes_of};
 use crate::nodes;
 use crate::open::Postgres;
 use crate::parameter::params;
 use crate::partition::Day;
 use crate::row::{Columns, at_most};
-use crate::session::{Mode, Tries, Tx, in_transaction, within_bounds};
+use crate::session::{Mode, Tries, Tx, in_open_transaction};
 
 /// The last place each node has drawn, as far as this process has seen.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +61,15 @@ enum Obstacle {
 impl<F: Into<Fault>> From<F> for Obstacle {
     fn from(fault: F) -> Self {
         Self::Fault(fault.into())
+    }
+}
+
+impl Ending for Obstacle {
+    fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Days(_) => None,
+            Self::Fault(fault) => Some(fault),
+        }
     }
 }
 
@@ -114,68 +111,15 @@ async fn try_append(
     life: &Life,
     batch: &[NewMessage],
 ) -> Result<Written, Obstacle> {
-    let begun = within_bounds(Mode::Write, async {
-        let tx = store.ledger.begin(Mode::Write).await?;
-        let done = work(store, &tx, life, batch).await;
-        Ok::<_, Fault>((tx, done))
+    let worked =
+        in_open_transaction!(store.ledger, Mode::Write, tx => work(store, &tx, life, batch));
+    let (tx, written): (Tx, Written) = worked.await?;
+    let trace = written.last.map(|place| Trace::Message {
+        node: written.node,
+        place,
     });
-    let (tx, done) = begun.await?;
-    let written = match done {
-        Ok(written) => written,
-        Err(obstacle) => {
-            tx.roll_back().await;
-            return Err(obstacle);
-        }
-    };
-    let commit = tokio::time::timeout(limit::DATABASE_TIMEOUT, tx.commit()).await;
-    match (commit.unwrap_or(Err(Fault::Doubtful)), written.last) {
-        (Ok(()), _) | (Err(Fault::Doubtful), None) => Ok(written),
-        (Err(Fault::Doubtful), Some(last)) => {
-            if find_out(store, written.node, last).await? {
-                Ok(written)
-            } else {
-                Err(Fault::Late.into())
-            }
-        }
-        (Err(fault), _) => Err(fault.into()),
-    }
-}
-
-/// First and longest wait between two looks.
-const DOUBT_WAIT: Duration = Duration::from_millis(50);
-const DOUBT_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// Asks until it is known whether the message at a place of the node stands.
-async fn find_out(store: &Postgres, node: i64, place: Seq) -> FaultResult<bool> {
-    let mut wait = DOUBT_WAIT;
-    loop {
-        let look = in_transaction!(store.ledger, Mode::Write, tx => stands(&tx, node, place));
-        match look.await.map_err(StoreError::from) {
-            Ok(stands) => {
-                warn!(
-                    stands,
-                    "a commit was not acknowledged; its outcome is known now"
-                );
-                return Ok(stands);
-            }
-            Err(closed @ StoreError::Closed) => return Err(closed.into()),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                warn!(
-                    error,
-                    "a commit was not acknowledged; its outcome is not known yet"
-                );
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(DOUBT_WAIT_MAX);
-    }
-}
-
-async fn stands(tx: &Tx, node: i64, place: Seq) -> FaultResult<bool> {
-    nodes::lock_key(tx, node).await?;
-    let sql = "SELECT 1 FROM message WHERE seq = $1";
-    tx.exists(sql, params![place.0]).await
+    commit_for_certain(&store.ledger, tx, trace).await?;
+    Ok(written)
 }
 
 async fn work(
@@ -363,7 +307,7 @@ async fn insert(
     let mut owing = Owing::open(tx, new).await?;
     let mut parked = Vec::with_capacity(new.len());
     for (seq, message) in new {
-        tally.accepted(message.app, message.message.accepted_at);
+        tally.accepted(message.app, &message.message);
         parked.push(owing.owe(*seq, message, &mut tally));
     }
     insert_messages(tx, node, new).await?;

@@ -13,20 +13,48 @@ use watchfire_store::{
 };
 
 use super::due;
+use crate::doubt::{Trace, commit_for_certain};
 use crate::fault::{Fault, FaultResult};
 use crate::message::{self, Content};
 use crate::nodes;
+use crate::open::Postgres;
 use crate::owed::lock_endpoints;
 use crate::parameter::params;
 use crate::row::{Columns, at_most, small_code};
-use crate::session::Tx;
+use crate::session::{Mode, Tries, Tx, in_open_transaction};
 use crate::shards;
 
 /// Rows looked at for one endpoint and urgency, for each one wanted: blocked ones are parked on
 /// the way, and a claim must end. What is left is claimed the next time.
 const CANDIDATES_PER_WANTED: usize = 4;
 
-pub(super) async fn claim(tx: &Tx, claim: &Claim) -> FaultResult<ClaimedBatch> {
+pub(super) async fn claim(store: &Postgres, claim: &Claim) -> FaultResult<ClaimedBatch> {
+    let mut tries = Tries::default();
+    loop {
+        match try_claim(store, claim).await {
+            Err(fault) if tries.again(&fault) => {}
+            ended => return ended,
+        }
+    }
+}
+
+async fn try_claim(store: &Postgres, claim: &Claim) -> FaultResult<ClaimedBatch> {
+    let worked = in_open_transaction!(store.ledger, Mode::Write, tx => work(&tx, claim));
+    let (tx, claimed): (Tx, ClaimedBatch) = worked.await?;
+    let trace = claimed.deliveries.first().map(|first| Trace::Claim {
+        endpoints: endpoints_of(&claimed.deliveries),
+        token: first.token,
+    });
+    commit_for_certain(&store.ledger, tx, trace).await?;
+    Ok(claimed)
+}
+
+fn endpoints_of(claimed: &[ClaimedDelivery]) -> BTreeSet<EndpointKey> {
+    let endpoints = claimed.iter().map(|claimed| claimed.delivery.endpoint);
+    endpoints.collect()
+}
+
+async fn work(tx: &Tx, claim: &Claim) -> FaultResult<ClaimedBatch> {
     let node = nodes::hold(tx, &claim.life).await?;
     let held = shards::held_by(tx, node).await?;
     let wanted = claim.wanted.iter().copied();
@@ -75,16 +103,20 @@ async fn candidates(tx: &Tx, wanted: &[Wanted], now: Timestamp) -> FaultResult<V
         .iter()
         .map(|wanted| at_most(wanted.limit.saturating_mul(CANDIDATES_PER_WANTED)))
         .collect();
+    let due_by: Vec<i64> = wanted
+        .iter()
+        .map(|wanted| wanted.due_by.min(now).unix_micros())
+        .collect();
     let sql = "SELECT o.seq, o.endpoint, o.record, o.trigger, o.attempts, o.stale, \
          o.once, o.record IS NOT NULL AND EXISTS (SELECT 1 FROM owed b \
          WHERE b.endpoint = o.endpoint AND b.record = o.record AND b.seq < o.seq) \
-         FROM unnest($1, $2) WITH ORDINALITY AS want (endpoint, most, place) \
+         FROM unnest($1, $2, $3) WITH ORDINALITY AS want (endpoint, most, due_by, place) \
          CROSS JOIN unnest(ARRAY[1, 0]::smallint[]) AS u (urgency) \
          CROSS JOIN LATERAL (SELECT * FROM owed WHERE endpoint = want.endpoint \
-         AND urgency = u.urgency AND lease_token IS NULL AND due_at <= $3 \
+         AND urgency = u.urgency AND lease_token IS NULL AND due_at <= want.due_by \
          AND due_at IS NOT NULL ORDER BY due_at, seq LIMIT want.most) o \
          ORDER BY want.place, u.urgency DESC, o.due_at, o.seq";
-    let parameters = params![endpoints, most, now.unix_micros()];
+    let parameters = params![endpoints, most, due_by];
     let rows = tx.query(sql, parameters).await?;
     let candidates: FaultResult<Vec<_>> = rows.iter().map(read_candidate).collect();
     let mut candidates = candidates?;

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, EndpointDue, EndpointKey, OwedReason, Seq, ShardSet};
+use watchfire_store::{AppKey, EndpointDue, EndpointKey, Life, OwedReason, Seq, ShardSet};
 
 use crate::fault::FaultResult;
+use crate::nodes;
 use crate::owed::lock_endpoints;
 use crate::parameter::params;
 use crate::row::{Columns, at_most, small_code};
 use crate::session::Tx;
-use crate::shards::numbers;
+use crate::shards::{Arrivals, numbers};
 
 /// What some endpoints owe, ascending; those that do not exist are left out.
 pub(super) async fn of(
@@ -85,12 +86,26 @@ pub(super) async fn owing(
 /// time keep it.
 pub(super) async fn hasten(
     tx: &Tx,
-    endpoint: EndpointKey,
-    seq: Option<Seq>,
-    now: Timestamp,
+    life: &Life,
+    (app, endpoint): (AppKey, EndpointKey),
+    (seq, now): (Option<Seq>, Timestamp),
 ) -> FaultResult<usize> {
+    let node = nodes::hold(tx, life).await?;
     lock_endpoints(tx, &BTreeSet::from([endpoint])).await?;
-    let now = now.unix_micros();
+    let hastened = advance(tx, endpoint, (seq, now.unix_micros())).await?;
+    if hastened > 0 {
+        let mut arrivals = Arrivals::default();
+        arrivals.note_endpoint(endpoint, app);
+        arrivals.tell_holders(tx, node).await?;
+    }
+    Ok(hastened)
+}
+
+async fn advance(
+    tx: &Tx,
+    endpoint: EndpointKey,
+    (seq, now): (Option<Seq>, i64),
+) -> FaultResult<usize> {
     let Some(seq) = seq else {
         let sql = "UPDATE owed SET due_at = $2 WHERE endpoint = $1 AND seq = ANY (ARRAY(\
              SELECT seq FROM owed WHERE endpoint = $1 AND urgency IN (0, 1) \

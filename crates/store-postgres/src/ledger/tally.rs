@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use watchfire_store::EndpointKey;
+use watchfire_domain::id::EventType;
 use watchfire_store::encoding::{HourCells, Tally};
+use watchfire_store::{AppKey, EndpointKey};
 
 use crate::activity;
 use crate::fault::FaultResult;
@@ -36,7 +37,31 @@ pub(crate) async fn write_tally(
 ) -> FaultResult<()> {
     write_owed(tx, tally.owed).await?;
     write_hours(tx, tally.settled).await?;
-    activity::add_minutes(tx, writer.part(node), &tally.activity).await
+    let part = writer.part(node);
+    activity::add_minutes(tx, part, &tally.activity).await?;
+    write_event_types(tx, part, tally.event_types).await
+}
+
+async fn write_event_types(
+    tx: &Tx,
+    part: i64,
+    accepted: BTreeMap<(AppKey, EventType, i64), i64>,
+) -> FaultResult<()> {
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let apps: Vec<i64> = accepted.keys().map(|(app, _, _)| app.0).collect();
+    let types: Vec<&str> = accepted.keys().map(|(_, name, _)| name.as_str()).collect();
+    let hours: Vec<i64> = accepted.keys().map(|(_, _, hour)| *hour).collect();
+    let counts: Vec<i64> = accepted.values().copied().collect();
+    let sql = "INSERT INTO event_type_hour AS h (app, hour, event_type, part, accepted) \
+         SELECT app, hour, event_type, $1, accepted FROM unnest($2, $3, $4, $5) \
+         AS new (app, hour, event_type, accepted) ORDER BY app, hour, event_type \
+         ON CONFLICT (app, hour, event_type, part) \
+         DO UPDATE SET accepted = h.accepted + excluded.accepted";
+    tx.execute(sql, params![part, apps, hours, types, counts])
+        .await?;
+    Ok(())
 }
 
 async fn write_owed(tx: &Tx, owed: BTreeMap<EndpointKey, i64>) -> FaultResult<()> {

@@ -6,6 +6,7 @@ use watchfire_domain::time::Timestamp;
 use watchfire_store::{Beat, EndpointKey, Epoch, Joined, Life, Load, NodeId, Seq, StoreError};
 
 use crate::fault::{Fault, FaultResult};
+use crate::mail;
 use crate::owed::lock_endpoints;
 use crate::parameter::params;
 use crate::row::Columns;
@@ -157,6 +158,7 @@ pub(super) async fn bury(tx: &Tx, dead: &Life) -> FaultResult<()> {
 }
 
 async fn remove(tx: &Tx, key: i64) -> FaultResult<()> {
+    mail::end_claims(tx, key).await?;
     let sql = "UPDATE shard SET node = NULL WHERE node = $1";
     tx.execute(sql, params![key]).await?;
     tx.execute("DELETE FROM node WHERE key = $1", params![key])
@@ -203,13 +205,13 @@ async fn end_claims(tx: &Tx, key: i64) -> FaultResult<()> {
     });
     let endpoints: BTreeSet<EndpointKey> = endpoints.collect::<FaultResult<_>>()?;
     if endpoints.is_empty() {
-        return Ok(());
+        return mail::end_claims(tx, key).await;
     }
     lock_endpoints(tx, &endpoints).await?;
     let sql = "UPDATE owed SET lease_node = NULL, lease_until = NULL, lease_token = NULL, \
          again_at = NULL WHERE lease_node = $1 AND lease_token IS NOT NULL";
     tx.execute(sql, params![key]).await?;
-    Ok(())
+    mail::end_claims(tx, key).await
 }
 
 pub(crate) async fn move_checkpoint(tx: &Tx, life: &Life, seq: Seq) -> FaultResult<()> {

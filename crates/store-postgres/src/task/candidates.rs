@@ -30,10 +30,15 @@ pub(super) async fn of(tx: &Tx, task: &Task, limit: usize) -> FaultResult<Candid
         without_payload: true,
     };
     let about = About::from(&filter);
-    let places = places(tx, task).await?;
+    let Some(places) = places(tx, task).await? else {
+        return Ok(Candidates::default());
+    };
     let mut more = places.len() == limit::TASK_STEP_SCAN_ROWS_MAX;
     let seqs: Vec<Seq> = places.iter().map(|(_, seq)| *seq).collect();
-    let standings = standings(tx, task.endpoint, &seqs).await?;
+    let standings = match task.endpoint() {
+        Some(endpoint) => standings(tx, endpoint, &seqs).await?,
+        None => seqs.iter().map(|seq| (*seq, TaskStanding::Never)).collect(),
+    };
     let wanted = seqs
         .into_iter()
         .filter(|seq| standings[seq].is_wanted(task));
@@ -69,30 +74,33 @@ pub(super) async fn of(tx: &Tx, task: &Task, limit: usize) -> FaultResult<Candid
     Ok(candidates)
 }
 
-/// The next messages on the index that holds those of the task's kind.
-async fn places(tx: &Tx, task: &Task) -> FaultResult<Vec<(MessageId, Seq)>> {
+/// The next messages on the index that holds those of the task's kind; `None` if it is not about
+/// messages.
+async fn places(tx: &Tx, task: &Task) -> FaultResult<Option<Vec<(MessageId, Seq)>>> {
+    let endpoint = task.endpoint().map(|endpoint| endpoint.0);
     let (select, column, owner) = match task.kind {
         TaskKind::Recover => (
             "SELECT DISTINCT ON (message) message, seq FROM attempt \
              WHERE endpoint = $1 AND outcome > 0",
             "message",
-            task.endpoint.0,
+            endpoint,
         ),
         TaskKind::BulkReplay => (
             "SELECT DISTINCT ON (message) message, seq FROM attempt WHERE endpoint = $1",
             "message",
-            task.endpoint.0,
+            endpoint,
         ),
         TaskKind::CancelMessages => (
             "SELECT message, seq FROM owed WHERE endpoint = $1",
             "message",
-            task.endpoint.0,
+            endpoint,
         ),
-        TaskKind::ReplayMissing => (
+        TaskKind::ReplayMissing | TaskKind::PurgeContent => (
             "SELECT id, seq FROM message WHERE app = $1",
             "id",
-            task.app.0,
+            task.app().map(|app| app.0),
         ),
+        TaskKind::Usage | TaskKind::Subscriptions => return Ok(None),
     };
     let page = Page::of(&stretch(task), |id| bytes_of(*id));
     let sql = format!("{select}{}", page.sql(column, 1));
@@ -102,14 +110,14 @@ async fn places(tx: &Tx, task: &Task) -> FaultResult<Vec<(MessageId, Seq)>> {
         let id = MessageId::from_ksuid(columns.ksuid("id")?);
         Ok((id, Seq(columns.get("seq")?)))
     });
-    places.collect()
+    places.collect::<FaultResult<_>>().map(Some)
 }
 
 /// What is left of the task's span. Its first id is no message's own: all of it but the time is
 /// zero.
 fn stretch(task: &Task) -> Range<Ksuid> {
     let begin = Ksuid::first_at(task.arguments.since);
-    let cursor = task.progress.cursor.map(MessageId::ksuid);
+    let cursor = task.progress.cursor;
     Range {
         after: Some(cursor.map_or(begin, |cursor| cursor.max(begin))),
         before: Some(Ksuid::first_at(task.arguments.until)),

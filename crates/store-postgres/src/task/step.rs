@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use watchfire_domain::attempt::{AfterAttempt, Attempt};
-use watchfire_domain::id::MessageId;
+use watchfire_domain::id::{Ksuid, MessageId};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{StateCells, Tally, count_cell};
 use watchfire_store::selection::TaskStanding;
@@ -14,8 +14,9 @@ use watchfire_store::{
 use super::candidates::standings;
 use crate::attempt;
 use crate::fault::FaultResult;
+use crate::history::remove_payloads;
 use crate::ledger::{Writer, write_tally};
-use crate::message::{Hold, bytes_of, ids_at};
+use crate::message::{Content, Hold, at_places, bytes_of, ids_at};
 use crate::nodes;
 use crate::owed::{Book, Put, Removed, Wanted};
 use crate::parameter::params;
@@ -39,6 +40,7 @@ pub(super) async fn carry_out(
         done += usize::from(doing.write(write));
     }
     doing.close(tx, node).await?;
+    done += write_report(tx, step).await?;
     move_on(tx, now, step, done).await?;
     Ok(Advanced::Done(done))
 }
@@ -53,6 +55,18 @@ async fn stands_as_read(tx: &Tx, task: &Task) -> FaultResult<bool> {
         count_cell(task.progress.looked),
     ];
     tx.exists(sql, parameters).await
+}
+
+/// Returns the number of items. A part's number is the place it begins at.
+async fn write_report(tx: &Tx, step: &TaskStep) -> FaultResult<usize> {
+    let Some(part) = &step.report else {
+        return Ok(0);
+    };
+    let sql = "INSERT INTO task_report (task, part, text) VALUES ($1, $2, $3)";
+    let (id, place) = (step.task.id.ksuid(), step.task.progress.looked);
+    let parameters = params![bytes_of(id), count_cell(place), part.text.as_str()];
+    tx.execute(sql, parameters).await?;
+    Ok(usize::try_from(part.items).unwrap_or(usize::MAX))
 }
 
 async fn move_on(tx: &Tx, now: Timestamp, step: &TaskStep, done: usize) -> FaultResult<()> {
@@ -72,8 +86,8 @@ async fn move_on(tx: &Tx, now: Timestamp, step: &TaskStep, done: usize) -> Fault
     Ok(())
 }
 
-fn cursor_cell(id: Option<MessageId>) -> Option<Vec<u8>> {
-    id.map(|id| bytes_of(id.ksuid()))
+fn cursor_cell(id: Option<Ksuid>) -> Option<Vec<u8>> {
+    id.map(bytes_of)
 }
 
 struct Doing<'s> {
@@ -84,6 +98,7 @@ struct Doing<'s> {
     with_payload: HashSet<Seq>,
     standings: HashMap<Seq, TaskStanding>,
     cancelled: Vec<(AttemptRecord, MessageId)>,
+    expunged: Vec<Seq>,
     tally: Tally,
     arrivals: Arrivals,
 }
@@ -97,6 +112,7 @@ impl<'s> Doing<'s> {
             let (delivery, record) = match write {
                 TaskWrite::Send(owed) => (owed.delivery, owed.record),
                 TaskWrite::Cancel { delivery, .. } => (*delivery, None),
+                TaskWrite::Expunge(_) => continue,
             };
             wanted.delivery((delivery.endpoint, delivery.seq), record);
         }
@@ -111,8 +127,12 @@ impl<'s> Doing<'s> {
             book,
             messages: ids_at(tx, numbers.clone(), Hold::Fast).await?,
             with_payload: with_payload(tx, numbers).await?,
-            standings: standings(tx, step.task.endpoint, &seqs).await?,
+            standings: match step.task.endpoint() {
+                Some(endpoint) => standings(tx, endpoint, &seqs).await?,
+                None => HashMap::new(),
+            },
             cancelled: Vec::new(),
+            expunged: Vec::new(),
             tally: Tally::default(),
             arrivals: Arrivals::default(),
         })
@@ -123,7 +143,18 @@ impl<'s> Doing<'s> {
         match write {
             TaskWrite::Send(owed) => self.send(owed),
             TaskWrite::Cancel { delivery, attempt } => self.cancel(*delivery, attempt),
+            TaskWrite::Expunge(seq) => self.expunge(*seq),
         }
+    }
+
+    fn expunge(&mut self, seq: Seq) -> bool {
+        let app = self.task.app();
+        let is_own = app.is_some_and(|app| self.messages.contains_key(&(app, seq)));
+        if is_own && self.with_payload.contains(&seq) {
+            self.expunged.push(seq);
+            return true;
+        }
+        false
     }
 
     fn send(&mut self, owed: &NewOwed) -> bool {
@@ -175,6 +206,10 @@ impl<'s> Doing<'s> {
             rows.push(record, *message)?;
         }
         rows.insert(tx).await?;
+        let expunged = at_places(tx, &self.expunged, Content::LeftOut).await?;
+        let mut expunged: Vec<_> = expunged.into_values().collect();
+        expunged.sort_unstable_by_key(|stored| stored.seq);
+        remove_payloads(tx, &expunged).await?;
         self.arrivals.tell_holders(tx, node).await?;
         write_tally(tx, (node, Writer::Task), self.tally).await
     }

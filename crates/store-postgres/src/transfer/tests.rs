@@ -18,7 +18,7 @@ const MADE_HERE: &[&str] = &[
     "transfer",
 ];
 /// Columns that are filled by their defaults.
-const FILLED_HERE: &[(&str, &str)] = &[("activity_minute", "part")];
+const FILLED_HERE: &[(&str, &str)] = &[("activity_minute", "part"), ("event_type_hour", "part")];
 
 async fn database() -> (Address, Server) {
     let server = tokio::task::spawn_blocking(Server::shared).await;

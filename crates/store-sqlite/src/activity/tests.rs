@@ -26,8 +26,8 @@ async fn a_batch_adds_the_same_rows_whatever_its_size() {
         let accepted = changes(&store).await - before;
         assert_eq!(
             accepted - size,
-            2,
-            "the application's minute, and its organization's"
+            3,
+            "the application's minute, its organization's, and the event type's hour"
         );
         let endpoint = world.endpoints[0];
         let attempt = |seq| Write::Attempt(Arc::new(world.fresh(endpoint, seq, world.delivered())));
@@ -37,6 +37,6 @@ async fn a_batch_adds_the_same_rows_whatever_its_size() {
             .record(watchfire_store::conformance::world::at(0), batch)
             .await;
         let recorded = changes(&store).await - before;
-        assert_eq!(recorded - size, 3, "the same, and the endpoint's hour");
+        assert_eq!(recorded - size, 3, "both minutes, and the endpoint's hour");
     }
 }

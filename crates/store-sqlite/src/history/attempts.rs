@@ -105,7 +105,7 @@ const ENDPOINT: usize = 3;
 const OUTCOME: usize = 11;
 const STATUS: usize = 12;
 const SETTLEMENT: usize = 15;
-const DETAILS: usize = 21;
+const DETAILS: usize = 23;
 
 fn list(
     connection: &Connection,

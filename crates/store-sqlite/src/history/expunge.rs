@@ -9,11 +9,12 @@ use crate::fault::FaultResult;
 use crate::message;
 use crate::writer::Tx;
 
-pub(super) fn payload(tx: &mut Tx<'_>, app: AppKey, seq: Seq) -> FaultResult<()> {
-    match message::at(tx.connection(), seq)? {
-        Some(stored) if stored.app == app => remove_payload(tx, seq, &stored.message.details),
-        Some(_) | None => Ok(()),
-    }
+pub(super) fn payloads(tx: &mut Tx<'_>, app: AppKey, seqs: &[Seq]) -> FaultResult<()> {
+    seqs.iter()
+        .try_for_each(|seq| match message::at(tx.connection(), *seq)? {
+            Some(stored) if stored.app == app => remove_payload(tx, *seq, &stored.message.details),
+            Some(_) | None => Ok(()),
+        })
 }
 
 /// Removes the payload and what else holds parts of it: the body sent in its place, and the

@@ -27,7 +27,7 @@ pub(super) fn append(
     for new in batch {
         let one = append_one(tx, node, new, &mut tally)?;
         if let Appended::At { .. } = one {
-            tally.accepted(new.app, new.message.accepted_at);
+            tally.accepted(new.app, &new.message);
         }
         appended.push(one);
     }

@@ -9,7 +9,7 @@ use watchfire_domain::message::{Message, Urgency};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AppKey, Claim, ClaimedBatch, ClaimedDelivery, DeliveryRef, EndpointDue, EndpointKey,
-    FenceToken, OwedReason, Seq, Series, ShardSet, StoreError, StoredMessage, Wanted,
+    FenceToken, Life, OwedReason, Seq, Series, ShardSet, StoreError, StoredMessage, Wanted,
 };
 
 use crate::fault::{Fault, FaultResult};
@@ -76,7 +76,13 @@ impl Claiming<'_, '_> {
         self.end_expired_leases(wanted.endpoint)?;
         let mut room = wanted.limit;
         for urgency in [Urgency::Urgent, Urgency::Ordinary] {
-            let candidates = self.candidates(wanted.endpoint, urgency, room)?;
+            let candidates = self.candidates(
+                Wanted {
+                    limit: room,
+                    ..wanted
+                },
+                urgency,
+            )?;
             for candidate in candidates {
                 if room == 0 || self.payload_bytes >= limit::CLAIM_BYTES_MAX {
                     return Ok(());
@@ -98,19 +104,15 @@ impl Claiming<'_, '_> {
         Ok(())
     }
 
-    fn candidates(
-        &self,
-        endpoint: EndpointKey,
-        urgency: Urgency,
-        room: usize,
-    ) -> FaultResult<Vec<Candidate>> {
+    fn candidates(&self, wanted: Wanted, urgency: Urgency) -> FaultResult<Vec<Candidate>> {
         let sql = "SELECT seq, record, trigger, attempts, stale, once FROM owed \
              WHERE endpoint = ?1 AND urgency = ?2 AND lease_token IS NULL AND due_at <= ?3 \
              AND due_at IS NOT NULL ORDER BY due_at, seq LIMIT ?4";
-        let most = i64::try_from(room.saturating_mul(CANDIDATES_PER_WANTED)).unwrap_or(i64::MAX);
-        let now = self.claim.now.unix_micros();
+        let most = i64::try_from(wanted.limit.saturating_mul(CANDIDATES_PER_WANTED));
+        let most = most.unwrap_or(i64::MAX);
+        let due_by = self.claim.now.min(wanted.due_by).unix_micros();
         let mut statement = self.tx.prepare(sql)?;
-        let mut rows = statement.query(params![endpoint.0, urgency.code(), now, most])?;
+        let mut rows = statement.query(params![wanted.endpoint.0, urgency.code(), due_by, most])?;
         let mut candidates = Vec::new();
         while let Some(row) = rows.next()? {
             candidates.push(read_candidate(row)?);
@@ -256,11 +258,23 @@ pub(super) fn endpoints_owing(
 /// time keep it.
 pub(super) fn hasten(
     tx: &Tx<'_>,
-    endpoint: EndpointKey,
-    seq: Option<Seq>,
-    now: Timestamp,
+    life: &Life,
+    (app, endpoint): (AppKey, EndpointKey),
+    (seq, now): (Option<Seq>, Timestamp),
 ) -> FaultResult<usize> {
-    let now = now.unix_micros();
+    let node = nodes::key_of(tx.connection(), life)?;
+    let hastened = advance(tx, endpoint, (seq, now.unix_micros()))?;
+    if hastened > 0 {
+        shards::tell_holder_of(tx, node, (app, endpoint))?;
+    }
+    Ok(hastened)
+}
+
+fn advance(
+    tx: &Tx<'_>,
+    endpoint: EndpointKey,
+    (seq, now): (Option<Seq>, i64),
+) -> FaultResult<usize> {
     let Some(seq) = seq else {
         let sql = "UPDATE owed SET due_at = ?2 WHERE (seq, endpoint) IN \
              (SELECT seq, endpoint FROM owed WHERE endpoint = ?1 AND urgency IN (0, 1) \

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, params};
+use watchfire_domain::id::EventType;
 use watchfire_store::encoding::{HourCells, Tally, owner_cell};
 use watchfire_store::{ActivityCounts, AppKey, EndpointKey, Owner};
 
@@ -13,7 +14,8 @@ use crate::writer::Tx;
 pub(crate) fn write_tally(tx: &Tx<'_>, tally: Tally) -> FaultResult<()> {
     write_hours(tx, tally.settled)?;
     write_owed(tx, tally.owed)?;
-    write_activity(tx, tally.activity)
+    write_activity(tx, tally.activity)?;
+    write_event_types(tx, tally.event_types)
 }
 
 fn write_hours(tx: &Tx<'_>, settled: BTreeMap<(EndpointKey, i64), HourCells>) -> FaultResult<()> {
@@ -41,6 +43,19 @@ fn write_owed(tx: &Tx<'_>, owed: BTreeMap<EndpointKey, i64>) -> FaultResult<()> 
         if change != 0 {
             tx.execute(sql, params![endpoint.0, change])?;
         }
+    }
+    Ok(())
+}
+
+fn write_event_types(
+    tx: &Tx<'_>,
+    accepted: BTreeMap<(AppKey, EventType, i64), i64>,
+) -> FaultResult<()> {
+    let sql = "INSERT INTO event_type_hour (app, hour, event_type, accepted) \
+         VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (app, hour, event_type) DO UPDATE SET accepted = accepted + excluded.accepted";
+    for ((app, event_type, hour), count) in accepted {
+        tx.execute(sql, params![app.0, hour, event_type.as_str(), count])?;
     }
     Ok(())
 }

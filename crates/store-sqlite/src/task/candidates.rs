@@ -27,7 +27,9 @@ pub(super) fn of(connection: &Connection, task: &Task, limit: usize) -> FaultRes
         without_payload: true,
     };
     let about = About::from(&filter);
-    let places = places(connection, task)?;
+    let Some(places) = places(connection, task)? else {
+        return Ok(Candidates::default());
+    };
     let mut more = places.len() == limit::TASK_STEP_SCAN_ROWS_MAX;
     let mut candidates = Candidates::default();
     let mut last = None;
@@ -38,7 +40,10 @@ pub(super) fn of(connection: &Connection, task: &Task, limit: usize) -> FaultRes
         }
         last = Some(id);
         candidates.looked += 1;
-        let standing = standing_of(connection, task.endpoint, id, seq)?;
+        let standing = match task.endpoint() {
+            Some(endpoint) => standing_of(connection, endpoint, id, seq)?,
+            None => TaskStanding::Never,
+        };
         if !standing.is_wanted(task) {
             continue;
         }
@@ -63,9 +68,12 @@ pub(super) fn of(connection: &Connection, task: &Task, limit: usize) -> FaultRes
     Ok(candidates)
 }
 
-/// The next messages on the index that holds those of the task's kind.
-fn places(connection: &Connection, task: &Task) -> FaultResult<Vec<(MessageId, Seq)>> {
-    let (sql, values) = places_query(task);
+/// The next messages on the index that holds those of the task's kind; `None` if it is not about
+/// messages.
+fn places(connection: &Connection, task: &Task) -> FaultResult<Option<Vec<(MessageId, Seq)>>> {
+    let Some((sql, values)) = places_query(task) else {
+        return Ok(None);
+    };
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut places = Vec::new();
@@ -73,45 +81,47 @@ fn places(connection: &Connection, task: &Task) -> FaultResult<Vec<(MessageId, S
         let id = MessageId::from_ksuid(Ksuid::from_bytes(row.get(0)?));
         places.push((id, Seq(row.get(1)?)));
     }
-    Ok(places)
+    Ok(Some(places))
 }
 
-pub(super) fn places_query(task: &Task) -> (String, Vec<Value>) {
+pub(super) fn places_query(task: &Task) -> Option<(String, Vec<Value>)> {
+    let endpoint = || task.endpoint().map(|endpoint| endpoint.0);
     let (select, column, owner) = match task.kind {
         TaskKind::Recover => (
             "SELECT DISTINCT message, seq FROM attempt \
              INDEXED BY noted_attempt_of_endpoint_by_message WHERE endpoint = ?1 AND outcome > 0",
             "message",
-            task.endpoint.0,
+            endpoint()?,
         ),
         TaskKind::BulkReplay => (
             "SELECT DISTINCT message, seq FROM attempt \
              INDEXED BY attempt_of_endpoint_by_message WHERE endpoint = ?1",
             "message",
-            task.endpoint.0,
+            endpoint()?,
         ),
         TaskKind::CancelMessages => (
             "SELECT message, seq FROM owed INDEXED BY owed_of_endpoint WHERE endpoint = ?1",
             "message",
-            task.endpoint.0,
+            endpoint()?,
         ),
-        TaskKind::ReplayMissing => (
+        TaskKind::ReplayMissing | TaskKind::PurgeContent => (
             "SELECT id, seq FROM message INDEXED BY message_id WHERE app = ?1",
             "id",
-            task.app.0,
+            task.app()?.0,
         ),
+        TaskKind::Usage | TaskKind::Subscriptions => return None,
     };
     let page = page(column, &stretch(task), vec![Value::Integer(owner)], |id| {
         Value::Blob(id.as_bytes().to_vec())
     });
-    (format!("{select}{}", page.sql()), page.values)
+    Some((format!("{select}{}", page.sql()), page.values))
 }
 
 /// What is left of the task's span. Its first id is no message's own: all of it but the time is
 /// zero.
 fn stretch(task: &Task) -> Range<Ksuid> {
     let begin = Ksuid::first_at(task.arguments.since);
-    let cursor = task.progress.cursor.map(MessageId::ksuid);
+    let cursor = task.progress.cursor;
     Range {
         after: Some(cursor.map_or(begin, |cursor| cursor.max(begin))),
         before: Some(Ksuid::first_at(task.arguments.until)),

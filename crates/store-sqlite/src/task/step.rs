@@ -6,12 +6,13 @@ use watchfire_domain::id::{Ksuid, MessageId};
 use watchfire_domain::time::Timestamp;
 use watchfire_store::encoding::{StateCells, Tally, count_cell};
 use watchfire_store::{
-    Advanced, AttemptRecord, DeliveryRef, Life, NewOwed, Task, TaskStep, TaskWrite,
+    Advanced, AttemptRecord, DeliveryRef, Life, NewOwed, Seq, Task, TaskStep, TaskWrite,
 };
 
 use super::candidates::standing_of;
 use crate::attempt;
 use crate::fault::FaultResult;
+use crate::history::remove_payload;
 use crate::ledger::write_tally;
 use crate::message;
 use crate::nodes;
@@ -20,7 +21,7 @@ use crate::shards;
 use crate::writer::Tx;
 
 pub(super) fn carry_out(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     life: &Life,
     now: Timestamp,
     step: &TaskStep,
@@ -40,7 +41,9 @@ pub(super) fn carry_out(
     for write in &step.writes {
         done += usize::from(doing.write(write)?);
     }
-    write_tally(tx, doing.tally)?;
+    let tally = doing.tally;
+    write_tally(tx, tally)?;
+    done += write_report(tx, step)?;
     move_on(tx, now, step, done)?;
     Ok(Advanced::Done(done))
 }
@@ -55,6 +58,17 @@ fn stands_as_read(tx: &Tx<'_>, task: &Task) -> FaultResult<bool> {
         count_cell(task.progress.looked),
     ];
     Ok(tx.prepare(sql)?.query_row(place, |row| row.get(0))?)
+}
+
+/// Returns the number of items. A part's number is the place it begins at.
+fn write_report(tx: &Tx<'_>, step: &TaskStep) -> FaultResult<usize> {
+    let Some(part) = &step.report else {
+        return Ok(0);
+    };
+    let sql = "INSERT INTO task_report (task, part, text) VALUES (?1, ?2, ?3)";
+    let (id, place) = (step.task.id.ksuid(), step.task.progress.looked);
+    tx.execute(sql, params![id.as_bytes(), count_cell(place), part.text])?;
+    Ok(usize::try_from(part.items).unwrap_or(usize::MAX))
 }
 
 fn move_on(tx: &Tx<'_>, now: Timestamp, step: &TaskStep, done: usize) -> FaultResult<()> {
@@ -76,12 +90,12 @@ fn move_on(tx: &Tx<'_>, now: Timestamp, step: &TaskStep, done: usize) -> FaultRe
     Ok(())
 }
 
-fn bytes_of(id: Option<MessageId>) -> Option<[u8; 20]> {
-    id.map(|id| *id.ksuid().as_bytes())
+fn bytes_of(id: Option<Ksuid>) -> Option<[u8; 20]> {
+    id.map(|id| *id.as_bytes())
 }
 
 struct Doing<'t, 'c> {
-    tx: &'t Tx<'c>,
+    tx: &'t mut Tx<'c>,
     /// The life that writes.
     node: i64,
     now: Timestamp,
@@ -95,6 +109,7 @@ impl Doing<'_, '_> {
         match write {
             TaskWrite::Send(owed) => self.send(owed),
             TaskWrite::Cancel { delivery, attempt } => self.cancel(*delivery, attempt),
+            TaskWrite::Expunge(seq) => self.expunge(*seq),
         }
     }
 
@@ -118,6 +133,16 @@ impl Doing<'_, '_> {
         }
         self.tally.owed(endpoint, 1);
         shards::tell_holder(self.tx, self.node, owed.delivery)?;
+        Ok(true)
+    }
+
+    fn expunge(&mut self, seq: Seq) -> FaultResult<bool> {
+        let stored = message::at(self.tx.connection(), seq)?;
+        let own = stored.filter(|stored| Some(stored.app) == self.task.app());
+        let Some(stored) = own.filter(|stored| stored.message.payload.is_some()) else {
+            return Ok(false);
+        };
+        remove_payload(self.tx, seq, &stored.message.details)?;
         Ok(true)
     }
 

@@ -10,8 +10,8 @@ use watchfire_domain::time::Timestamp;
 
 use super::world::{World, at, settled};
 use crate::{
-    ActivityCounts, ActivityPoint, AttemptRecord, EndpointHour, EndpointStanding, OwedNow, Owner,
-    PruneOrder, Recorded, Retention, Retentions, Step, Store, Write,
+    ActivityCounts, ActivityPoint, AttemptRecord, EndpointHour, EndpointStanding, EventTypeHour,
+    OwedNow, Owner, PruneOrder, Recorded, Retention, Retentions, Step, Store, Write,
 };
 
 const HOUR: u64 = 3_600;
@@ -285,6 +285,45 @@ pub async fn an_endpoints_hours_are_listed(store: Arc<dyn Store>) {
         cancelled: 0,
     };
     assert_eq!(hours, [hour(0, 2, 0), hour(2 * HOUR, 0, 1)]);
+}
+
+pub async fn an_event_types_messages_are_counted_by_the_hour(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let other = world.another_application(1).await;
+    let begin = Step::Hour.begin_of(Step::Hour.slot_of(at(0)) + 1);
+    let sent = [("b.made", 0), ("a.made", 0), ("b.made", 59), ("b.made", 61)];
+    for (name, minute) in sent {
+        let new = world.message_with(|message| {
+            message.event_type = super::world::name(name);
+            message.accepted_at = begin + Duration::from_secs(60 * minute);
+        });
+        world.accept(new).await;
+    }
+    let read = async |world: &World, (since, until): (u64, u64)| {
+        let span = (
+            begin + Duration::from_secs(since),
+            begin + Duration::from_secs(until),
+        );
+        let store = &world.store;
+        let hours = store.event_type_hours(world.app, span);
+        hours.await.expect("read it")
+    };
+    let hour = |name, hour, accepted| EventTypeHour {
+        event_type: super::world::name(name),
+        begins_at: begin + Duration::from_secs(hour * HOUR),
+        accepted,
+    };
+    let all = [
+        hour("b.made", 1, 1),
+        hour("b.made", 0, 2),
+        hour("a.made", 0, 1),
+    ];
+    assert_eq!(read(&world, (0, DAY)).await, all);
+    assert_eq!(read(&world, (1, DAY)).await, all[..1]);
+    assert_eq!(read(&world, (0, HOUR)).await, all[1..]);
+    assert_eq!(read(&other, (0, DAY)).await, []);
+    prune(&world, at(91 * DAY)).await;
+    assert_eq!(read(&world, (0, DAY)).await, []);
 }
 
 pub async fn what_is_owed_now_is_known(store: Arc<dyn Store>) {

@@ -176,12 +176,12 @@ pub async fn an_expunged_payload_is_gone_and_the_rest_stays(store: Arc<dyn Store
     world.deliver(world.endpoints[0], seq).await;
     world
         .store
-        .expunge_payload(world.app, seq)
+        .expunge_payloads(world.app, vec![seq])
         .await
         .expect("expunge it");
     world
         .store
-        .expunge_payload(world.app, seq)
+        .expunge_payloads(world.app, vec![seq])
         .await
         .expect("once more is harmless");
     let reference = MessageRef::Id(new.message.id);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use watchfire_domain::audit::{Action, Actor};
 use watchfire_domain::id::{ApplicationId, AuditId};
-use watchfire_domain::limit;
 
 use super::world::{World, at, name};
 use crate::{
@@ -144,11 +143,14 @@ pub async fn old_lines_of_the_log_go(store: Arc<dyn Store>) {
         write(&world, entry).await;
     }
     let order = PruneOrder {
-        now: at(5) + limit::AUDIT_RETENTION,
-        retentions: Arc::new(Retentions::for_all(Retention {
-            payloads: Duration::from_secs(1),
-            messages: Duration::from_secs(1),
-        })),
+        now: at(5) + Duration::from_hours(30 * 24),
+        retentions: Arc::new(Retentions {
+            audit: Duration::from_hours(30 * 24),
+            ..Retentions::for_all(Retention {
+                payloads: Duration::from_secs(1),
+                messages: Duration::from_secs(1),
+            })
+        }),
         rows_max: 100,
     };
     world.store.prune(order).await.expect("prune");

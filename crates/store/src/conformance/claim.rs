@@ -9,8 +9,8 @@ use watchfire_domain::message::Urgency;
 
 use super::world::{LEASE, World, at, live};
 use crate::{
-    Claim, ClaimedBatch, DeliveryStatus, EndpointDue, EndpointKey, NewOwed, OwedReason, Recorded,
-    Seq, ShardSet, Store, Wanted, Write,
+    Claim, ClaimedBatch, DeliveryStatus, EndpointDue, EndpointKey, NewOwed, OwedReason,
+    PING_DUE_AT, Recorded, Seq, ShardSet, Store, Wanted, Write,
 };
 
 fn places(batch: &ClaimedBatch) -> Vec<Seq> {
@@ -233,7 +233,7 @@ pub async fn a_claim_says_what_is_still_owed(store: Arc<dyn Store>) {
             now,
             lease_until: now + LEASE,
             wanted: [endpoint, idle]
-                .map(|endpoint| Wanted { endpoint, limit })
+                .map(|endpoint| Wanted::any(endpoint, limit))
                 .into(),
         };
         world.store.claim(claim).await.expect("claim").endpoints
@@ -250,6 +250,39 @@ pub async fn a_claim_says_what_is_still_owed(store: Arc<dyn Store>) {
     assert_eq!(claim(1, at(6)).await[&endpoint].due_at, Some(at(50)));
     let last = claim(1, at(60)).await[&endpoint];
     assert_eq!(last.due_at, Some(at(5) + LEASE), "the earliest lease ends");
+}
+
+pub async fn a_claim_for_pings_takes_nothing_else(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let endpoint = world.endpoints[0];
+    let mut seqs = Vec::new();
+    for due_at in [at(1), PING_DUE_AT, at(0)] {
+        let seq = world.accept(world.message()).await;
+        world
+            .spill(at(2), world.owed(endpoint, seq, Some(due_at)))
+            .await;
+        seqs.push(seq);
+    }
+    let claim = async |wanted| {
+        let claim = Claim {
+            life: world.life.clone(),
+            now: at(5),
+            lease_until: at(5) + LEASE,
+            wanted: vec![wanted],
+        };
+        let claimed = world.store.claim(claim).await.expect("claim");
+        let found = claimed.deliveries.iter().map(|one| one.delivery.seq);
+        (
+            found.collect::<Vec<_>>(),
+            claimed.endpoints[&endpoint].due_at,
+        )
+    };
+    let pings = claim(Wanted::pings(endpoint, 9)).await;
+    assert_eq!(pings, (vec![seqs[1]], Some(at(0))));
+    let none = claim(Wanted::pings(endpoint, 9)).await;
+    assert_eq!(none, (vec![], Some(at(0))));
+    let rest = claim(Wanted::any(endpoint, 9)).await;
+    assert_eq!(rest.0, [seqs[2], seqs[0]]);
 }
 
 pub async fn a_claim_ends_at_a_number_of_payload_bytes(store: Arc<dyn Store>) {
@@ -313,13 +346,13 @@ pub async fn hasten_makes_an_endpoints_deliveries_due(store: Arc<dyn Store>) {
         .await;
     world
         .store
-        .hasten(endpoint, Some(seqs[1]), at(1))
+        .hasten(&world.life, (world.app, endpoint), Some(seqs[1]), at(1))
         .await
         .expect("hasten");
     assert_eq!(places(&world.claim(endpoint, 9, at(1)).await), [seqs[1]]);
     world
         .store
-        .hasten(endpoint, None, at(2))
+        .hasten(&world.life, (world.app, endpoint), None, at(2))
         .await
         .expect("hasten");
     assert_eq!(
@@ -344,14 +377,14 @@ pub async fn hasten_leaves_turns_and_fixed_times_alone(store: Arc<dyn Store>) {
     world.spill(at(0), scheduled).await;
     world
         .store
-        .hasten(endpoint, None, at(1))
+        .hasten(&world.life, (world.app, endpoint), None, at(1))
         .await
         .expect("hasten");
     assert_eq!(world.claim(endpoint, 9, at(1)).await.deliveries.len(), 0);
     for seq in seqs {
         world
             .store
-            .hasten(endpoint, Some(seq), at(1))
+            .hasten(&world.life, (world.app, endpoint), Some(seq), at(1))
             .await
             .expect("hasten");
     }
@@ -368,7 +401,7 @@ pub async fn a_large_backlog_is_hastened_whole(store: Arc<dyn Store>) {
     owing(&world, count, 500).await;
     world
         .store
-        .hasten(endpoint, None, at(1))
+        .hasten(&world.life, (world.app, endpoint), None, at(1))
         .await
         .expect("hasten");
     let mut seen = HashSet::new();

@@ -391,7 +391,7 @@ pub async fn no_list_shows_another_applications_rows(store: Arc<dyn Store>) {
     let removed = store.expunge_response(app, seq, id).await;
     assert!(!removed.expect("try it"));
     store
-        .expunge_payload(app, seq)
+        .expunge_payloads(app, vec![seq])
         .await
         .expect("nothing happens");
     let kept = world

@@ -7,8 +7,11 @@ use watchfire_domain::id::{EndpointId, Ksuid, NoticeId};
 use watchfire_domain::mail::Address;
 use watchfire_domain::notice::NoticeKind;
 
-use super::world::{World, at};
-use crate::{Change, DueMail, InboxPlace, MailClaim, MailEnd, MailResult, NewNotice, Store, Write};
+use super::world::{World, at, live};
+use crate::{
+    Change, DueMail, InboxPlace, MailClaim, MailEnd, MailResult, NewNotice, Store, StoreError,
+    Write,
+};
 
 /// A notice to be mailed two seconds later.
 fn notice(world: &World, kind: NoticeKind, seconds: u64) -> NewNotice {
@@ -35,13 +38,18 @@ async fn tell(world: &World, kind: NoticeKind, seconds: u64) -> NewNotice {
     notice
 }
 
-async fn claim(world: &World, seconds: u64) -> Vec<DueMail> {
-    let claim = MailClaim {
+fn due_by(world: &World, seconds: u64) -> MailClaim {
+    MailClaim {
+        life: world.life.clone(),
         now: at(seconds),
         lease_until: at(seconds + 60),
         limit: 10,
-    };
-    world.store.claim_mail(claim).await.expect("claimed")
+    }
+}
+
+async fn claim(world: &World, seconds: u64) -> Vec<DueMail> {
+    let claimed = world.store.claim_mail(due_by(world, seconds)).await;
+    claimed.expect("claimed")
 }
 
 async fn end(world: &World, mail: &DueMail, result: MailResult) {
@@ -177,6 +185,53 @@ pub async fn a_mail_is_leased_once_and_again_when_the_lease_ends(store: Arc<dyn 
     assert_eq!((third[0].count, third[0].tries), (1, 3));
 }
 
+pub async fn a_claim_ends_with_the_life_that_made_it(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    tell(&world, EXHAUSTED, 1).await;
+    let first = claim(&world, 3).await;
+    let again = World {
+        life: live(&world.store, "one", Duration::ZERO).await,
+        ..world.clone()
+    };
+    let late = world.store.claim_mail(due_by(&world, 4)).await;
+    assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+    let second = claim(&again, 4).await;
+    assert_eq!((second.len(), second[0].tries), (1, 2), "at once");
+    // It is taken for dead, and its word counts no more once another has claimed.
+    let two = World {
+        life: live(&world.store, "two", Duration::from_hours(1)).await,
+        ..world.clone()
+    };
+    let dead = two.store.undertake(&two.life, at(5)).await.expect("look");
+    let dead = dead.expect("one has died");
+    let third = claim(&two, 5).await;
+    assert_eq!((third.len(), third[0].tries), (1, 3));
+    end(&again, &second[0], told(900)).await;
+    end(&world, &first[0], told(900)).await;
+    two.store.bury(&dead).await.expect("bury it");
+    assert!(claim(&two, 6).await.is_empty(), "the living keep theirs");
+    end(&two, &third[0], told(900)).await;
+    assert_eq!(two.store.next_mail_at().await.expect("read"), None);
+}
+
+pub async fn a_life_that_leaves_gives_back_what_it_claimed(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    tell(&world, EXHAUSTED, 1).await;
+    tell(&world, NoticeKind::EndpointDisabled, 2).await;
+    let due = claim(&world, 4).await;
+    let later = MailResult::Failed { due_at: at(30) };
+    end(&world, &due[0], later).await;
+    world.store.leave(&world.life).await.expect("it leaves");
+    let two = World {
+        life: live(&world.store, "two", Duration::from_hours(1)).await,
+        ..world.clone()
+    };
+    let rest = claim(&two, 5).await;
+    assert_eq!(rest.len(), 1, "what failed waits for its time");
+    assert_eq!(rest[0].kind, due[1].kind);
+    assert_eq!(claim(&two, 30).await.len(), 1);
+}
+
 pub async fn those_who_were_not_told_are_told_later(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 1).await;
     tell(&world, EXHAUSTED, 1).await;
@@ -213,6 +268,7 @@ pub async fn a_claim_is_bounded_and_takes_the_longest_due(store: Arc<dyn Store>)
         tell(&world, kind, seconds).await;
     }
     let claim = |limit| MailClaim {
+        life: world.life.clone(),
         now: at(100),
         lease_until: at(100) + Duration::from_mins(1),
         limit,

@@ -50,7 +50,7 @@ async fn assert_fenced(world: &World, life: &Life, claimed: &ClaimedDelivery) {
         life: life.clone(),
         now: at(0),
         lease_until: at(0) + LEASE,
-        wanted: vec![Wanted { endpoint, limit: 9 }],
+        wanted: vec![Wanted::any(endpoint, 9)],
     };
     let claimed = store.claim(claim).await;
     assert!(is_fenced(&claimed), "{claimed:?}");
@@ -138,6 +138,7 @@ pub async fn a_fenced_step_of_a_task_is_not_done(store: Arc<dyn Store>) {
         writes: Vec::new(),
         cursor: None,
         looked: 0,
+        report: None,
         state: TaskState::Finished,
     };
     let advanced = world.store.advance_task(&before, at(0), step).await;

@@ -13,10 +13,10 @@ use crate::{
     Remembered, Retention, Retentions, Seq, ShardSet, Store, StoredMessage,
 };
 
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 /// At the end of a day: payloads are kept for two days, messages for ten.
-fn order(day: u64) -> PruneOrder {
+pub(super) fn order(day: u64) -> PruneOrder {
     PruneOrder {
         now: at(day * DAY),
         retentions: Arc::new(Retentions::for_all(Retention {
@@ -28,7 +28,7 @@ fn order(day: u64) -> PruneOrder {
 }
 
 /// Prunes until nothing is left to do.
-async fn prune(world: &World, order: PruneOrder) -> usize {
+pub(super) async fn prune(world: &World, order: PruneOrder) -> usize {
     let mut rows = 0;
     for _ in 0..1_000 {
         let pruned = world.store.prune(order.clone()).await.expect("prune");

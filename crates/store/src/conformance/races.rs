@@ -70,7 +70,7 @@ pub async fn no_delivery_is_leased_twice(store: Arc<dyn Store>) {
                     life: world.life.clone(),
                     now: at(0),
                     lease_until: at(0) + LEASE,
-                    wanted: vec![Wanted { endpoint, limit: 5 }],
+                    wanted: vec![Wanted::any(endpoint, 5)],
                 };
                 let batch = world.store.claim(claim).await.expect("claim");
                 leased.extend(batch.deliveries.iter().map(|claimed| claimed.delivery.seq));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use watchfire_domain::attempt::{AfterAttempt, Response, Settlement, Timing, Trigger};
+use watchfire_domain::attempt::{
+    AfterAttempt, RecipeNumber, Response, Sent, Settlement, Timing, Trigger,
+};
 use watchfire_domain::health::{DisableCause, Health};
 use watchfire_domain::outcome::{Cause, Outcome, Phase, SkipReason, Verdict};
 
@@ -92,6 +94,10 @@ pub async fn everything_an_attempt_can_have_is_kept(store: Arc<dyn Store>) {
         ],
         body: Bytes::from(vec![0; 64 * 1024]),
         truncated: true,
+    });
+    attempt.sent = Some(Sent {
+        recipe: RecipeNumber(3),
+        signature: "v1,c2lnbmVk v1a,dHdpY2U=".to_owned(),
     });
     let record = world.fresh(world.endpoints[0], seq, attempt.clone());
     world.record_attempt(at(0), record).await;

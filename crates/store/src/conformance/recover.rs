@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::world::{World, at, live};
 use crate::{NewMessage, Seq, Store};
 
@@ -105,6 +107,20 @@ pub async fn the_checkpoint_never_moves_back(store: Arc<dyn Store>) {
     let two = live(&world.store, "two", Duration::from_hours(1)).await;
     let others = world.store.checkpoint(&two).await.expect("read it");
     assert_eq!(others, Seq(0), "nothing is stored yet");
+}
+
+pub async fn a_database_knows_its_size_and_schema(store: Arc<dyn Store>) {
+    let before = store.footprint().await.expect("look");
+    assert!(before.bytes > 0 && before.schema > 0, "{before:?}");
+    let world = World::with_endpoints(Arc::clone(&store), 0).await;
+    let filler = Bytes::from(vec![b'7'; 64 * 1024]);
+    for _ in 0..8 {
+        let large = world.message_with(|message| message.payload = Some(filler.clone()));
+        world.accept(large).await;
+    }
+    let after = store.footprint().await.expect("look again");
+    assert!(after.bytes > before.bytes, "{before:?} {after:?}");
+    assert_eq!(after.schema, before.schema);
 }
 
 pub async fn a_check_writes_and_reads(store: Arc<dyn Store>) {

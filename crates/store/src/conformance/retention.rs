@@ -28,6 +28,7 @@ fn order(day: u64, own: &[(&str, Retention)], rows_max: usize) -> PruneOrder {
         retentions: Arc::new(Retentions {
             default: days(2, 10),
             own: own.collect::<BTreeMap<OrganizationId, Retention>>(),
+            audit: days(0, 400).messages,
         }),
         rows_max,
     }

@@ -166,7 +166,10 @@ pub async fn deliveries_are_found_by_their_message(store: Arc<dyn Store>) {
     })
     .await;
     let payload_gone = seqs[3];
-    let gone = world.store.expunge_payload(world.app, payload_gone).await;
+    let gone = world
+        .store
+        .expunge_payloads(world.app, vec![payload_gone])
+        .await;
     gone.expect("remove it");
     let types = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     for (filter, expected) in [

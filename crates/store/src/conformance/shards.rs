@@ -194,6 +194,62 @@ pub async fn a_request_of_another_node_arrives(store: Arc<dyn Store>) {
     assert_eq!(arrivals(&holder).await, [arrival(&holder, endpoint)]);
 }
 
+pub async fn what_another_node_hastens_arrives(store: Arc<dyn Store>) {
+    let holder = World::with_endpoints(store, 1).await;
+    let endpoint = holder.endpoints[0];
+    let other = another(&holder, "two").await;
+    let seq = holder.accept(holder.message()).await;
+    let later = holder.owed(endpoint, seq, Some(at(500)));
+    holder.spill(at(0), later).await;
+    let owner = (holder.app, endpoint);
+    let hastened = holder
+        .store
+        .hasten(&holder.life, owner, Some(seq), at(2))
+        .await;
+    hastened.expect("hasten");
+    assert_eq!(arrivals(&holder).await, [], "it knows");
+    let hastened = other
+        .store
+        .hasten(&other.life, owner, Some(seq), at(1))
+        .await;
+    hastened.expect("hasten");
+    assert_eq!(arrivals(&holder).await, [arrival(&holder, endpoint)]);
+    let nothing = other
+        .store
+        .hasten(&other.life, owner, Some(seq), at(1))
+        .await;
+    nothing.expect("nothing is to be hastened");
+    assert_eq!(arrivals(&holder).await, []);
+}
+
+/// Whoever gives shards back waits for the writes that are under way, and not for a lull.
+pub async fn shards_are_given_back_during_a_stream_of_writes(store: Arc<dyn Store>) {
+    const WRITERS: usize = 4;
+    let world = World::with_endpoints(store, WRITERS).await;
+    let seqs = world.accept_many(WRITERS).await;
+    let writing = Arc::new(AtomicBool::new(true));
+    let writers = seqs.into_iter().zip(world.endpoints.clone());
+    let writers: Vec<_> = writers
+        .map(|(seq, endpoint)| {
+            let (world, writing) = (world.clone(), Arc::clone(&writing));
+            tokio::spawn(async move {
+                while writing.load(Ordering::Relaxed) {
+                    let owed = world.owed(endpoint, seq, Some(at(1)));
+                    world.spill(at(0), owed).await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        give_back(&world, ShardSet::ALL).await;
+        assert_eq!(take(&world, 256).await, ShardSet::ALL);
+    }
+    writing.store(false, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.expect("it wrote");
+    }
+}
+
 pub async fn arrivals_wait_for_whoever_takes_the_shard(store: Arc<dyn Store>) {
     let before = World::with_endpoints(store, 1).await;
     give_back(&before, ShardSet::ALL).await;

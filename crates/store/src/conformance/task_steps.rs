@@ -9,11 +9,12 @@ use watchfire_domain::limit;
 use watchfire_domain::outcome::{Outcome, SkipReason};
 
 use super::history::messages;
-use super::tasks::{advance, asked, create, exhaust, found, last_step, places, read, task};
+use super::tasks::{advance, asked, create, exhaust, found, last_step, places, read, task, whole};
 use super::world::{World, at, name, settled};
 use crate::{
-    Advanced, ApplyError, Change, Conflict, DeliveryStatus, NewOwed, PruneOrder, Retention,
-    Retentions, Seq, Steering, Store, TaskKind, TaskState, TaskStep, TaskWrite,
+    Advanced, ApplyError, Change, Conflict, DeliveryStatus, MessageRef, NewOwed, PruneOrder,
+    ReportPart, Retention, Retentions, Seq, Steering, Store, Subject, TaskKind, TaskState,
+    TaskStep, TaskWrite,
 };
 
 fn cancelled(world: &World) -> Box<Attempt> {
@@ -34,13 +35,14 @@ pub async fn a_step_makes_deliveries_and_moves_on_together(store: Arc<dyn Store>
     let step = TaskStep {
         task: created.clone(),
         writes: vec![TaskWrite::Send(asked(&world, ids[0].1))],
-        cursor: Some(ids[0].0),
+        cursor: Some(ids[0].0.ksuid()),
         looked: 1,
+        report: None,
         state: TaskState::Running,
     };
     assert_eq!(advance(&world, step).await, Advanced::Done(1));
     let after = read(&world, created.id).await;
-    assert_eq!(after.progress.cursor, Some(ids[0].0));
+    assert_eq!(after.progress.cursor, Some(ids[0].0.ksuid()));
     assert_eq!((after.progress.looked, after.progress.done), (1, 1));
     assert_eq!(after.updated_at, at(60));
     assert_eq!(
@@ -60,7 +62,7 @@ pub async fn a_step_is_done_once(store: Arc<dyn Store>) {
     let created = task(&world, TaskKind::Recover, 10);
     create(&world, &created).await;
     let step = TaskStep {
-        cursor: Some(ids[0].0),
+        cursor: Some(ids[0].0.ksuid()),
         state: TaskState::Running,
         ..last_step(&created, vec![TaskWrite::Send(asked(&world, ids[0].1))])
     };
@@ -97,7 +99,7 @@ pub async fn a_message_without_its_payload_is_left_out(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 1).await;
     let seqs = world.accept_many(1).await;
     exhaust(&world, seqs[0]).await;
-    let expunged = world.store.expunge_payload(world.app, seqs[0]).await;
+    let expunged = world.store.expunge_payloads(world.app, vec![seqs[0]]).await;
     expunged.expect("expunge it");
     let created = task(&world, TaskKind::Recover, 10);
     create(&world, &created).await;
@@ -297,6 +299,19 @@ pub async fn due_deliveries_are_counted_up_to_a_bound(store: Arc<dyn Store>) {
     assert_eq!(count(60, 10).await, 1);
 }
 
+/// Removes what is older than 100 seconds.
+async fn prune(world: &World, now: u64) {
+    let order = PruneOrder {
+        now: at(now),
+        retentions: Arc::new(Retentions::for_all(Retention {
+            payloads: Duration::from_secs(100),
+            messages: Duration::from_secs(100),
+        })),
+        rows_max: 100,
+    };
+    world.store.prune(order).await.expect("prune");
+}
+
 pub async fn tasks_that_ended_go_at_the_age_of_messages(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 1).await;
     let (ended, running) = (
@@ -307,21 +322,76 @@ pub async fn tasks_that_ended_go_at_the_age_of_messages(store: Arc<dyn Store>) {
     create(&world, &running).await;
     let step = last_step(&ended, Vec::new());
     assert_eq!(advance(&world, step).await, Advanced::Done(0));
-    let prune = async |now| {
-        let order = PruneOrder {
-            now: at(now),
-            retentions: Arc::new(Retentions::for_all(Retention {
-                payloads: Duration::from_secs(100),
-                messages: Duration::from_secs(100),
-            })),
-            rows_max: 100,
-        };
-        world.store.prune(order).await.expect("prune");
-    };
-    prune(159).await;
+    prune(&world, 159).await;
     read(&world, ended.id).await;
-    prune(160).await;
+    prune(&world, 160).await;
     let gone = world.store.task(&world.org, ended.id).await;
     assert_eq!(gone.expect("read it"), None);
     read(&world, running.id).await;
+}
+
+pub async fn a_purge_removes_the_payloads_of_its_application(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let ids = messages(&world, 3).await;
+    let seqs: Vec<_> = ids.iter().map(|(_, seq)| *seq).collect();
+    let elsewhere = world.another_application(0).await;
+    let foreign = messages(&elsewhere, 1).await[0];
+    let subject = Subject::Application(world.app);
+    let purge = whole(&world, TaskKind::PurgeContent, subject, 2);
+    create(&world, &purge).await;
+    let some = found(&world, &purge).await;
+    assert_eq!(places(&some), seqs[..2], "the third is behind its span");
+    let gone = vec![seqs[0]];
+    let expunged = world.store.expunge_payloads(world.app, gone).await;
+    expunged.expect("remove it");
+    let writes = [seqs[0], seqs[1], foreign.1].map(TaskWrite::Expunge);
+    let step = last_step(&purge, writes.to_vec());
+    assert_eq!(advance(&world, step).await, Advanced::Done(1));
+    let payload = async |world: &World, id| {
+        let found = world.store.message(world.app, &MessageRef::Id(id)).await;
+        let found = found.expect("read it").expect("it is there");
+        found.message.payload.is_some()
+    };
+    let mut kept = Vec::new();
+    for (id, _) in &ids {
+        kept.push(payload(&world, *id).await);
+    }
+    assert_eq!(kept, [false, false, true]);
+    assert!(payload(&elsewhere, foreign.0).await);
+    let after = read(&world, purge.id).await;
+    assert_eq!((after.progress.looked, after.progress.done), (3, 1));
+}
+
+pub async fn a_report_grows_with_the_steps_of_its_task(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let usage = whole(&world, TaskKind::Usage, Subject::Organization, 2);
+    create(&world, &usage).await;
+    let part = |text: &str, items| ReportPart {
+        text: text.to_owned(),
+        items,
+    };
+    let first = TaskStep {
+        cursor: Some(usage.id.ksuid()),
+        looked: 2,
+        report: Some(part("[1,2]", 2)),
+        state: TaskState::Running,
+        ..last_step(&usage, Vec::new())
+    };
+    assert_eq!(advance(&world, first.clone()).await, Advanced::Done(2));
+    assert_eq!(advance(&world, first).await, Advanced::Stale);
+    let last = TaskStep {
+        looked: 1,
+        report: Some(part("[3]", 1)),
+        ..last_step(&read(&world, usage.id).await, Vec::new())
+    };
+    assert_eq!(advance(&world, last).await, Advanced::Done(1));
+    let report = async |org: &OrganizationId| {
+        let report = world.store.task_report(org, usage.id).await;
+        report.expect("read it")
+    };
+    assert_eq!(report(&world.org).await, ["[1,2]", "[3]"]);
+    assert_eq!(report(&name("org_two")).await, Vec::<String>::new());
+    assert_eq!(read(&world, usage.id).await.progress.done, 3);
+    prune(&world, 160).await;
+    assert_eq!(report(&world.org).await, Vec::<String>::new());
 }

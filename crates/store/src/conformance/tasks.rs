@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchfire_domain::attempt::{Settlement, Trigger};
-use watchfire_domain::id::{OrganizationId, TaskId};
+use watchfire_domain::id::{ApplicationId, MessageId, OrganizationId, TaskId};
 use watchfire_domain::limit;
 use watchfire_domain::outcome::{Outcome, SkipReason};
 
@@ -11,14 +11,18 @@ use super::history::messages;
 use super::world::{World, at, name, settled};
 use crate::{
     Advanced, AppKey, ApplyError, Candidates, Change, Conflict, DeliveryStatus, NewOwed, Order,
-    OwedReason, Range, Remembered, Seq, Series, Steering, Store, Task, TaskArguments, TaskFailure,
-    TaskFilter, TaskKind, TaskState, TaskStep, TaskWrite,
+    OwedReason, Range, Remembered, Seq, Series, Steering, Store, Subject, Task, TaskArguments,
+    TaskFailure, TaskFilter, TaskKind, TaskState, TaskStep, TaskWrite,
 };
 
 /// A task about all messages of the first so many seconds.
 pub(super) fn task(world: &World, kind: TaskKind, seconds: u64) -> Task {
     let id = TaskId::new(at(seconds), &*world.chance);
-    let owner = (world.org.clone(), world.app, world.endpoints[0]);
+    let subject = Subject::Endpoint {
+        app: world.app,
+        endpoint: world.endpoints[0],
+    };
+    let owner = (world.org.clone(), subject);
     let arguments = TaskArguments::of_span(at(0), at(seconds));
     Task::new(id, owner, (kind, arguments), at(seconds))
 }
@@ -61,6 +65,7 @@ pub(super) fn last_step(task: &Task, writes: Vec<TaskWrite>) -> TaskStep {
         looked: u64::try_from(writes.len()).expect("few"),
         writes,
         cursor: None,
+        report: None,
         state: TaskState::Finished,
     }
 }
@@ -132,6 +137,83 @@ pub async fn a_task_needs_a_live_endpoint(store: Arc<dyn Store>) {
     );
 }
 
+/// A task about more than an endpoint.
+pub(super) fn whole(world: &World, kind: TaskKind, subject: Subject, seconds: u64) -> Task {
+    Task {
+        subject,
+        ..task(world, kind, seconds)
+    }
+}
+
+pub async fn a_task_may_be_about_more_than_an_endpoint(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let one = whole(
+        &world,
+        TaskKind::PurgeContent,
+        Subject::Application(world.app),
+        1,
+    );
+    let mut all = whole(&world, TaskKind::Usage, Subject::Organization, 2);
+    all.arguments.applications = vec![ApplicationId::new(at(1), &*world.chance)];
+    let subscribed = whole(&world, TaskKind::Subscriptions, Subject::Organization, 3);
+    for task in [&one, &all, &subscribed] {
+        create(&world, task).await;
+        assert_eq!(read(&world, task.id).await, *task);
+    }
+    let listed = async |app| {
+        let filter = TaskFilter {
+            app,
+            ..TaskFilter::default()
+        };
+        let range = Range::from_start(Order::Ascending, 10);
+        let listed = world.store.tasks(&world.org, filter, range).await;
+        let listed = listed.expect("list them");
+        listed.iter().map(|task| task.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None).await, [one.id, all.id, subscribed.id]);
+    assert_eq!(listed(Some(world.app)).await, [one.id]);
+    let running = world.store.running_tasks(None, 10).await;
+    assert_eq!(running.expect("list them").len(), 3);
+    assert_eq!(found(&world, &all).await, Candidates::default());
+    assert_eq!(found(&world, &subscribed).await, Candidates::default());
+}
+
+pub async fn a_task_needs_a_live_application(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    let gone = Change::DeleteApplication {
+        key: world.app,
+        now: at(1),
+    };
+    world.store.apply(vec![gone]).await.expect("delete it");
+    let subject = Subject::Application(world.app);
+    let purge = whole(&world, TaskKind::PurgeContent, subject, 2);
+    let refused = world
+        .store
+        .apply(vec![Change::CreateTask(Box::new(purge))])
+        .await;
+    assert!(
+        matches!(refused, Err(ApplyError::Conflict(Conflict::Missing))),
+        "{refused:?}"
+    );
+}
+
+pub async fn an_organization_has_a_limited_number_of_running_tasks(store: Arc<dyn Store>) {
+    let world = World::with_endpoints(store, 1).await;
+    // An application's do not count.
+    create(&world, &task(&world, TaskKind::Recover, 1)).await;
+    let another = || whole(&world, TaskKind::Usage, Subject::Organization, 2);
+    for _ in 0..limit::TASKS_PER_APPLICATION_MAX {
+        create(&world, &another()).await;
+    }
+    let more = Change::CreateTask(Box::new(another()));
+    let refused = world.store.apply(vec![more]).await;
+    assert!(
+        matches!(refused, Err(ApplyError::Conflict(Conflict::TaskLimit))),
+        "{refused:?}"
+    );
+    create(&world, &task(&world, TaskKind::Recover, 3)).await;
+}
+
 pub async fn a_task_is_created_together_with_its_answer(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 1).await;
     let answer = Remembered {
@@ -185,7 +267,7 @@ pub async fn tasks_are_listed_by_organization_kind_and_state(store: Arc<dyn Stor
         let filter = TaskFilter {
             kind,
             state,
-            app: None,
+            ..TaskFilter::default()
         };
         let listed = world.store.tasks(&world.org, filter, range).await;
         let listed = listed.expect("list them");
@@ -198,6 +280,14 @@ pub async fn tasks_are_listed_by_organization_kind_and_state(store: Arc<dyn Stor
     assert_eq!(listed(replays, None, Order::Ascending).await, tasks[2..3]);
     let state = Some(TaskState::Failed(TaskFailure::EndpointDeleted));
     assert_eq!(listed(None, state, Order::Ascending).await, tasks[..1]);
+    let without = TaskFilter {
+        without: Some(TaskKind::Recover),
+        ..TaskFilter::default()
+    };
+    let range = Range::from_start(Order::Ascending, 10);
+    let others = world.store.tasks(&world.org, without, range).await;
+    let others: Vec<_> = others.expect("list").iter().map(|task| task.id).collect();
+    assert_eq!(others, tasks[1..]);
     let running = world.store.running_tasks(Some(tasks[1]), 10).await;
     let running: Vec<_> = running.expect("list").iter().map(|task| task.id).collect();
     assert_eq!(running, tasks[2..]);
@@ -294,7 +384,10 @@ pub async fn what_never_went_to_the_endpoint_is_found(store: Arc<dyn Store>) {
     assert_eq!(places(&found(&world, &missing).await), [before[2]]);
     world.endpoints = vec![early];
     let mut elsewhere = task(&world, TaskKind::ReplayMissing, 10);
-    elsewhere.app = world.another_application(0).await.app;
+    elsewhere.subject = Subject::Endpoint {
+        app: world.another_application(0).await.app,
+        endpoint: early,
+    };
     assert_eq!(places(&found(&world, &elsewhere).await), []);
 }
 
@@ -359,7 +452,7 @@ pub async fn a_walk_visits_everything_once(store: Arc<dyn Store>) {
         let some = world.store.candidates(&recover, 3).await.expect("look");
         assert!(some.found.len() <= 3);
         visited.extend(places(&some));
-        recover.progress.cursor = some.next;
+        recover.progress.cursor = some.next.map(MessageId::ksuid);
         if some.next.is_none() {
             break;
         }

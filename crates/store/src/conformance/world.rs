@@ -230,6 +230,7 @@ impl World {
             url: "https://example.com/hook".to_owned(),
             address: Some(([203, 0, 113, 7], 443).into()),
             outcome,
+            sent: None,
             response: outcome.status().map(|_| Response {
                 headers: vec![("content-length".to_owned(), "0".to_owned())],
                 body: Bytes::new(),
@@ -323,7 +324,7 @@ impl World {
             life: self.life.clone(),
             now,
             lease_until: now + LEASE,
-            wanted: vec![Wanted { endpoint, limit }],
+            wanted: vec![Wanted::any(endpoint, limit)],
         };
         self.store.claim(claim).await.expect("claim")
     }

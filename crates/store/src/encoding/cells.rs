@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use watchfire_domain::attempt::{AfterAttempt, Settlement};
+use watchfire_domain::attempt::{AfterAttempt, RecipeNumber, Sent, Settlement};
 use watchfire_domain::health::Health;
 use watchfire_domain::outcome::Outcome;
 use watchfire_domain::time::Timestamp;
 
 use super::Code;
-use crate::{TaskFailure, TaskState};
+use crate::{AppKey, EndpointKey, Subject, TaskFailure, TaskState};
 
 /// Columns that contradict each other or hold what this version does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum Inconsistent {
     Settlement(i64),
     #[error("state {state} with failure {failure:?} means nothing")]
     State { state: i64, failure: Option<i64> },
+    #[error("an endpoint without its application is no subject")]
+    Subject,
     #[error("change of kind {0} does not name what was changed")]
     Changed(i64),
 }
@@ -219,6 +221,37 @@ impl TryFrom<StateCells> for TaskState {
     }
 }
 
+/// What a task is about, as its columns hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubjectCells {
+    pub app: Option<i64>,
+    pub endpoint: Option<i64>,
+}
+
+impl From<Subject> for SubjectCells {
+    fn from(subject: Subject) -> Self {
+        let (app, endpoint) = match subject {
+            Subject::Endpoint { app, endpoint } => (Some(app.0), Some(endpoint.0)),
+            Subject::Application(app) => (Some(app.0), None),
+            Subject::Organization => (None, None),
+        };
+        Self { app, endpoint }
+    }
+}
+
+impl TryFrom<SubjectCells> for Subject {
+    type Error = Inconsistent;
+
+    fn try_from(cells: SubjectCells) -> Result<Self, Inconsistent> {
+        match (cells.app.map(AppKey), cells.endpoint.map(EndpointKey)) {
+            (Some(app), Some(endpoint)) => Ok(Self::Endpoint { app, endpoint }),
+            (Some(app), None) => Ok(Self::Application(app)),
+            (None, None) => Ok(Self::Organization),
+            (None, Some(_)) => Err(Inconsistent::Subject),
+        }
+    }
+}
+
 /// A count in a signed column.
 pub fn count_cell(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -227,6 +260,15 @@ pub fn count_cell(count: u64) -> i64 {
 /// The hour an attempt counts for, since 1970.
 pub fn hour_of(at: Timestamp) -> i64 {
     at.unix_seconds().div_euclid(3_600)
+}
+
+/// What an attempt sent: a recipe and a signature come together.
+pub fn sent_of(recipe: Option<i64>, signature: Option<String>) -> Option<Sent> {
+    let (number, signature) = recipe.zip(signature)?;
+    Some(Sent {
+        recipe: RecipeNumber(number),
+        signature,
+    })
 }
 
 /// Whether time may change an endpoint's health.
@@ -299,12 +341,33 @@ mod tests {
     }
 
     #[test]
+    fn subjects_round_trip() {
+        let endpoint = EndpointKey(2);
+        for subject in [
+            Subject::Endpoint {
+                app: AppKey(1),
+                endpoint,
+            },
+            Subject::Application(AppKey(1)),
+            Subject::Organization,
+        ] {
+            assert_eq!(Subject::try_from(SubjectCells::from(subject)), Ok(subject));
+        }
+        let alone = SubjectCells {
+            app: None,
+            endpoint: Some(2),
+        };
+        assert_eq!(Subject::try_from(alone), Err(Inconsistent::Subject));
+    }
+
+    #[test]
     fn states_round_trip() {
         for state in [
             TaskState::Running,
             TaskState::Paused,
             TaskState::Finished,
             TaskState::Failed(TaskFailure::EndpointDeleted),
+            TaskState::Failed(TaskFailure::ReportTooLarge),
             TaskState::Cancelled,
         ] {
             assert_eq!(TaskState::try_from(StateCells::from(state)), Ok(state));

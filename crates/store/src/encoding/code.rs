@@ -53,8 +53,16 @@ codes! {
     }
     Urgency { Ordinary = 0, Urgent = 1 }
     OwedReason { Retry = 0, Turn = 1, Spilled = 2, Held = 3, Scheduled = 4, Requested = 5 }
-    TaskKind { Recover = 0, ReplayMissing = 1, BulkReplay = 2, CancelMessages = 3 }
-    TaskFailure { EndpointDeleted = 0 }
+    TaskKind {
+        Recover = 0,
+        ReplayMissing = 1,
+        BulkReplay = 2,
+        CancelMessages = 3,
+        PurgeContent = 4,
+        Usage = 5,
+        Subscriptions = 6,
+    }
+    TaskFailure { EndpointDeleted = 0, ReportTooLarge = 1 }
     Phase { Resolve = 0, Connect = 1, Tls = 2, Send = 3, FirstByte = 4, Body = 5 }
     Cause {
         NameNotFound = 0,
@@ -123,8 +131,8 @@ mod tests {
         check::<Settlement>(4);
         check::<Urgency>(2);
         check::<OwedReason>(6);
-        check::<TaskKind>(4);
-        check::<TaskFailure>(1);
+        check::<TaskKind>(7);
+        check::<TaskFailure>(2);
         check::<Phase>(6);
         check::<Cause>(14);
         check::<Verdict>(18);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use watchfire_domain::attempt::{AfterAttempt, Attempt, Settlement};
+use watchfire_domain::id::EventType;
 use watchfire_domain::lag::{BUCKETS, Histogram};
+use watchfire_domain::message::Message;
 use watchfire_domain::time::Timestamp;
 
 use super::hour_of;
@@ -23,6 +25,8 @@ pub struct Tally {
     pub owed: BTreeMap<EndpointKey, i64>,
     /// By application and minute.
     pub activity: BTreeMap<(AppKey, i64), ActivityCounts>,
+    /// Accepted messages by application, event type and hour.
+    pub event_types: BTreeMap<(AppKey, EventType, i64), i64>,
 }
 
 /// Settled deliveries of an endpoint in an hour.
@@ -36,8 +40,11 @@ pub struct HourCells {
 
 impl Tally {
     /// A message was accepted.
-    pub fn accepted(&mut self, app: AppKey, at: Timestamp) {
+    pub fn accepted(&mut self, app: AppKey, message: &Message) {
+        let at = message.accepted_at;
         self.counts(app, at).accepted += 1;
+        let of_hour = (app, message.event_type.clone(), hour_of(at));
+        *self.event_types.entry(of_hour).or_default() += 1;
     }
 
     /// An attempt was recorded.

@@ -41,6 +41,8 @@ pub const TABLES: &[Table] = &[
         app Integer, id Bytes, uid Text, revision Integer, created_at Integer,
         updated_at Integer, settings Text, sealed Bytes, health Text, unwell Flag,
         health_revision Integer, deleted_at Integer),
+    table!(recipe: endpoint Integer, number Integer;
+        digest Bytes, text Text, used_at Integer, look_at Integer),
     table!(event_type: org Text, name Text;
         created_at Integer, updated_at Integer, archived Flag, settings Text),
     table!(api_key: id Bytes;
@@ -56,7 +58,7 @@ pub const TABLES: &[Table] = &[
         endpoint Integer, message Bytes, attempted_at Integer, number Integer, trigger Code,
         outcome Code, status Status, detail Code, retry_after_ns Integer, settlement Code,
         next_due_at Integer, url Text, address Text, timing Bytes, response_headers Text,
-        response_truncated Flag, response_body Bytes),
+        response_truncated Flag, response_body Bytes, recipe Integer, signature Text),
     table!(owed: seq Place, endpoint Integer;
         message Bytes, due_at Integer, reason Code, trigger Code, attempts Integer, stale Flag,
         once Flag, urgency Code, record Integer, lease_node Integer, lease_until Integer,
@@ -72,8 +74,10 @@ pub const TABLES: &[Table] = &[
         org Text, app Integer, endpoint Integer, kind Code, arguments Text, cursor Bytes,
         looked Integer, done Integer, state Code, failure Code, created_at Integer,
         updated_at Integer, paused_us Integer),
+    table!(task_report: task Bytes, part Integer; text Text),
     table!(endpoint_hour: endpoint Integer, hour Integer;
         delivered Integer, failed Integer, cancelled Integer),
+    table!(event_type_hour: app Integer, hour Integer, event_type Text; accepted Integer),
     activity!(activity_minute: minute Integer, owner Text),
     activity!(activity_hour: owner Text, hour Integer),
     table!(idempotency: key Bytes; request Bytes, answer Bytes, expires_at Integer),
@@ -84,7 +88,7 @@ pub const TABLES: &[Table] = &[
     table!(mail: endpoint Integer, kind Code;
         id Bytes, org Text, application Bytes, endpoint_id Bytes, count Integer,
         first_at Integer, last_at Integer, data Text, due_at Integer, token Integer,
-        tries Integer, left_to Text, left_count Integer),
+        tries Integer, left_to Text, left_count Integer, lease_node Integer),
     table!(audit: id Bytes;
         org Text, at Integer, actor Text, action Text, application Bytes, object Text,
         before Text, after Text),

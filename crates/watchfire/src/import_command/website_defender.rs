@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use watchfire_domain::limit;
 
-use crate::yaml::{self, Fault, Node, Value};
+use watchfire_contracts::yaml::{self, Fault, Node, Value};
 
 /// What the document shows as the default.
 const TIMEOUT: Duration = Duration::from_secs(5);

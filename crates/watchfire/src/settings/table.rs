@@ -205,6 +205,14 @@ pub(super) const TABLE: &[Setting] = &[
         about: "Age at which messages and their attempts are removed.",
     },
     Setting {
+        key: "audit_retention",
+        env: "WATCHFIRE_AUDIT_RETENTION",
+        flag: None,
+        default: "400d",
+        about: "Age at which lines of the audit log are removed; by default after a year and a \
+                month, for yearly reviews.",
+    },
+    Setting {
         key: "dashboard",
         env: "WATCHFIRE_DASHBOARD",
         flag: None,
@@ -225,6 +233,14 @@ pub(super) const TABLE: &[Setting] = &[
         flag: None,
         default: "Webhooks",
         about: "What the portal is called at its head.",
+    },
+    Setting {
+        key: "portal_logo",
+        env: "WATCHFIRE_PORTAL_LOGO",
+        flag: None,
+        default: "none",
+        about: "File of an image that stands at the head of the portal in place of its title: SVG, \
+                PNG, JPEG or WebP, at most 16 KiB.",
     },
     Setting {
         key: "portal_color",

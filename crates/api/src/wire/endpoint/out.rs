@@ -170,3 +170,21 @@ impl From<EndpointCounts> for EndpointStats {
         }
     }
 }
+
+/// How an endpoint's deliveries of a span ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndpointAttemptStats {
+    success: u64,
+    fail: u64,
+    canceled: u64,
+}
+
+impl From<EndpointCounts> for EndpointAttemptStats {
+    fn from(counts: EndpointCounts) -> Self {
+        Self {
+            success: counts.delivered,
+            fail: counts.failed,
+            canceled: counts.cancelled,
+        }
+    }
+}

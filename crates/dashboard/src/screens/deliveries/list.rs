@@ -129,8 +129,10 @@ fn row(at: &InApp, found: &Delivery) -> Row {
         cells: vec![
             html! { code { (message.event_type) } },
             html! {
-                (status::delivery(found.delivery.view.status))
-                @if let Some(owed) = found.delivery.view.owed { span.hint { (waits(at, found.delivery.view.endpoint, &owed)) } }
+                span.standing {
+                    (status::delivery(found.delivery.view.status))
+                    @if let Some(owed) = found.delivery.view.owed { span.hint { (waits(at, found.delivery.view.endpoint, &owed)) } }
+                }
             },
             endpoint_name(at, found.endpoint),
             answer(last),
@@ -186,7 +188,7 @@ fn answer(last: Option<&Attempt>) -> Markup {
 /// Why and until when a delivery waits.
 pub(crate) fn waits(at: &InApp, endpoint: EndpointKey, owed: &Owed) -> Markup {
     if owed.reason == OwedReason::Turn {
-        return html! { "Behind an earlier one of its record" };
+        return html! { "Behind an earlier message" };
     }
     if let Some(held) = held(at, endpoint) {
         return held;
@@ -199,7 +201,7 @@ pub(crate) fn waits(at: &InApp, endpoint: EndpointKey, owed: &Owed) -> Markup {
     };
     html! {
         (what)
-        @if let Some(due_at) = owed.due_at { " " (time::countdown(due_at, at.view.now)) }
+        @if let Some(due_at) = owed.next_at() { " " (time::countdown(due_at, at.view.now)) }
     }
 }
 

@@ -120,47 +120,51 @@ pub(super) fn secret_panel(at: &InApp, endpoint: &OpenEndpoint, shown: Option<&s
             div #secret {
                 @match shown {
                     Some(secret) => { (code::block("whsec_", secret)) }
-                    None => {
-                        div.split {
-                            code aria-label="Hidden" { "whsec_••••••••••••••••" }
-                            @if at.view.may(Scope::SecretsRead) {
-                                (control::act(&at.view, &path_of(at, id, "/secret"), Weight::Plain, Icon::Eye, "Show"))
-                            }
-                        }
-                    }
+                    None => { code aria-label="Hidden" { "whsec_••••••••••••••••" } }
                 }
             }
             @for until in live {
                 p.muted { "The replaced one signs too, until " (time::both(until, at.view.now)) "." }
             }
-            @if at.view.may(Scope::EndpointsWrite) {
-                (control::ask(&at.view, &Ask {
-                    id: "rotate",
-                    weight: Weight::Plain,
-                    icon: Icon::Replay,
-                    text: "Rotate",
-                    title: "Replace the signing secret",
-                    action: &path_of(at, id, "/rotate"),
-                    body: html! {
-                        p { "Every delivery is signed with both secrets until the old one ends, so the "
-                            "receiver can change over without losing one." }
-                        div.field {
-                            label for="overlap" { "The old one goes on signing for" }
-                            (control::select("86400", "overlap", &OVERLAPS))
-                        }
-                        (control::text(&Draft::default(), Text {
-                            name: "key",
-                            label: "Your own secret",
-                            hint: "One is made if this is empty.",
-                            placeholder: "whsec_…",
-                            kind: "password",
-                            is_code: true,
-                            ..Text::default()
-                        }))
-                    },
-                    confirm: "Replace it",
-                }))
+            div.row {
+                @if shown.is_none() && at.view.may(Scope::SecretsRead) {
+                    (control::act(&at.view, &path_of(at, id, "/secret"), Weight::Plain, Icon::Eye, "Show"))
+                }
+                @if at.view.may(Scope::EndpointsWrite) { (rotation(at, id)) }
             }
+        },
+    )
+}
+
+/// The button that replaces the secret, and the picker of how long the old one goes on.
+fn rotation(at: &InApp, id: EndpointId) -> Markup {
+    control::ask(
+        &at.view,
+        &Ask {
+            id: "rotate",
+            weight: Weight::Plain,
+            icon: Icon::Replay,
+            text: "Rotate",
+            title: "Replace the signing secret",
+            action: &path_of(at, id, "/rotate"),
+            body: html! {
+                p { "Every delivery is signed with both secrets until the old one ends, so the "
+                    "receiver can change over without losing one." }
+                div.field {
+                    label for="overlap" { "The old one goes on signing for" }
+                    (control::select("86400", "overlap", &OVERLAPS))
+                }
+                (control::text(&Draft::default(), Text {
+                    name: "key",
+                    label: "Your own secret",
+                    hint: "One is made if this is empty.",
+                    placeholder: "whsec_…",
+                    kind: "password",
+                    is_code: true,
+                    ..Text::default()
+                }))
+            },
+            confirm: "Replace it",
         },
     )
 }
@@ -176,7 +180,8 @@ pub(crate) async fn secret(at: InApp, Path(ids): Ids, Form(_): Form) -> Answer {
         }))
         (secret_panel(&at, &endpoint, Some(&secret)))
     };
-    let known = detail::know(&at, endpoint).await?;
+    let mut known = detail::know(&at, endpoint).await?;
+    known.secret_is_shown = true;
     Ok(detail::show(&at, &known, &above))
 }
 

@@ -22,7 +22,7 @@ use crate::params::Fields;
 use crate::ui::block::{Figure, facts, figures, flush_panel, grouped, panel, share};
 use crate::ui::chart::{self, Bar};
 use crate::ui::control::{self, Weight};
-use crate::ui::machine::machine;
+use crate::ui::machine::{Switch, machine};
 use crate::ui::status::{self, Tone};
 use crate::ui::table::{Row, column, number, table};
 use crate::ui::{Icon, Page, Section, block, code, time};
@@ -37,6 +37,8 @@ pub(super) struct Known {
     hours: Vec<EndpointHour>,
     standing: EndpointStanding,
     recent: Vec<StoredAttempt>,
+    /// The secret was asked for and stands at the head of the page.
+    pub(super) secret_is_shown: bool,
 }
 
 pub(crate) async fn page(at: InApp, Path(ids): Path<(String, String)>, query: Fields) -> Answer {
@@ -73,6 +75,7 @@ pub(super) async fn know(at: &InApp, endpoint: OpenEndpoint) -> Result<Known, Fa
         hours: hours.remove(&id).unwrap_or_default(),
         standing: standings.remove(&key).unwrap_or_default(),
         recent: recent.into_iter().map(|view| view.stored).collect(),
+        secret_is_shown: false,
         endpoint,
     })
 }
@@ -81,6 +84,11 @@ fn frame<'a>(at: &InApp, known: &'a Known, above: &Markup) -> Page<'a> {
     let stored = &known.endpoint.stored;
     let settings = &stored.endpoint.settings;
     let id = stored.endpoint.identity.id;
+    let switch = if settings.disabled {
+        Switch::Off
+    } else {
+        Switch::On
+    };
     let body = html! {
         (above)
         div.stack.wide #standing data-live {
@@ -89,7 +97,7 @@ fn frame<'a>(at: &InApp, known: &'a Known, above: &Markup) -> Page<'a> {
         }
         div.grid {
             div.stack.wide {
-                div #health data-live { (health(at, &stored.health)) }
+                div #health data-live { (health(at, &stored.health, switch)) }
                 div #activity data-live { (day(at, known)) }
                 div #recent data-live { (recent(at, known)) }
                 (preview::retries(&at.app.contract))
@@ -97,7 +105,7 @@ fn frame<'a>(at: &InApp, known: &'a Known, above: &Markup) -> Page<'a> {
             }
             div.stack.wide {
                 (setup(at, known))
-                (actions::secret_panel(at, &known.endpoint, None))
+                @if !known.secret_is_shown { (actions::secret_panel(at, &known.endpoint, None)) }
                 (actions::headers_panel(at, &known.endpoint))
                 (actions::again_panel(at, id))
                 (actions::delete_panel(at, id))
@@ -200,7 +208,7 @@ fn numbers(at: &InApp, known: &Known) -> Markup {
             tone: None,
         },
         Figure {
-            name: "Failed",
+            name: "Given up",
             value: grouped(failed),
             more: day(),
             href: list("failed"),
@@ -228,7 +236,7 @@ fn numbers(at: &InApp, known: &Known) -> Markup {
     ])
 }
 
-fn health(at: &InApp, health: &Health) -> Markup {
+fn health(at: &InApp, health: &Health, switch: Switch) -> Markup {
     let now = at.view.now;
     let note = health.note().map(|note| note.to_string());
     let mut known = Vec::new();
@@ -249,8 +257,15 @@ fn health(at: &InApp, health: &Health) -> Markup {
         "Health",
         &html! {},
         &html! {
-            (machine(health.state(), came_from(health)))
-            @if known.is_empty() { p.muted { "No failure since the last success." } } @else { (facts(&known)) }
+            (machine(health.state(), came_from(health), switch))
+            @if switch == Switch::Off {
+                p.muted { "Its owner switched it off. Its health stays as it was until it is switched on." }
+            }
+            @if !known.is_empty() {
+                (facts(&known))
+            } @else if switch == Switch::On {
+                p.muted { "No failure since the last success." }
+            }
         },
     )
 }
@@ -288,7 +303,7 @@ fn day(at: &InApp, known: &Known) -> Markup {
             }
         })
         .collect();
-    let series = [("Delivered", "good"), ("Failed", "bad")];
+    let series = [("Delivered", "good"), ("Given up", "bad")];
     panel(
         "Last 24 hours",
         &html! {},

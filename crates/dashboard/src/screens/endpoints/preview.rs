@@ -42,6 +42,8 @@ pub(super) fn retries(contract: &Contract) -> Markup {
 }
 
 const WIDTH: f64 = 360.0;
+/// Words that find room beside each other; more take turns in two lines.
+const WORDS_IN_A_LINE: usize = 5;
 
 fn line(schedule: &Schedule) -> Markup {
     let weight = |delay: &Duration| (1.0 + delay.as_secs_f64()).ln() + 2.0;
@@ -58,6 +60,7 @@ fn line(schedule: &Schedule) -> Markup {
         .iter()
         .map(|delay| time::long(*delay))
         .collect();
+    let lines = if words.len() > WORDS_IN_A_LINE { 2 } else { 1 };
     let label = format!("Attempts: at once, then after {}", words.join(", "));
     html! {
         svg.retries viewBox={ "0 0 " (WIDTH) " 52" } role="img" aria-label=(label) {
@@ -65,8 +68,7 @@ fn line(schedule: &Schedule) -> Markup {
             circle.attempt.first cx="8" cy="16" r="5" {}
             @for (place, (x, middle, gap)) in points.iter().enumerate() {
                 circle.attempt cx=(format!("{x:.1}")) cy="16" r="5" {}
-                text x=(format!("{middle:.1}")) y=(if place % 2 == 0 { "38" } else { "48" })
-                    text-anchor="middle" { (gap) }
+                text x=(format!("{middle:.1}")) y=(38 + 10 * (place % lines)) text-anchor="middle" { (gap) }
             }
         }
     }

@@ -29,6 +29,9 @@ pub(super) fn shown(task: &Task, first: Timestamp, now: Timestamp) -> Markup {
         TaskState::Failed(TaskFailure::EndpointDeleted) => {
             html! { (badge(Tone::Bad, "Failed")) span.hint { "The endpoint was deleted" } }
         }
+        TaskState::Failed(TaskFailure::ReportTooLarge) => {
+            html! { (badge(Tone::Bad, "Failed")) span.hint { "There is too much to report" } }
+        }
     }
 }
 
@@ -51,6 +54,7 @@ fn under_way(task: &Task, first: Timestamp, now: Timestamp) -> Markup {
                 Some(messages) => { "Looked at " (looked) " of " (grouped(messages)) }
                 None => { "Looked at " (looked) }
             }
+            @if let Some(rate) = rate(task, now) { "; " (grouped(rate)) " a second" }
             @match (left, task.state) {
                 (Some(left), TaskState::Paused) => { "; about " (time::long(left)) " once it goes on" }
                 (Some(left), _) => { "; about " (time::long(left)) " left" }
@@ -79,11 +83,17 @@ fn of(done: u64, all: u64) -> f64 {
 }
 
 fn share_of_time(task: &Task, first: Timestamp) -> Option<f64> {
-    let cursor = task.progress.cursor?.ksuid().created_at();
+    let cursor = task.progress.cursor?.created_at();
     let begin = task.arguments.since.max(first);
     let whole = task.arguments.until.since(begin).as_secs_f64();
     let walked = cursor.since(begin).as_secs_f64();
     (whole > 0.0).then(|| (walked / whole).clamp(0.0, 1.0))
+}
+
+/// Messages looked at a second so far; nothing is said before it has gone on for a moment.
+fn rate(task: &Task, now: Timestamp) -> Option<u64> {
+    let seconds = task.worked(now).as_secs();
+    (task.state == TaskState::Running && seconds > 0).then(|| task.progress.looked / seconds)
 }
 
 /// If it goes on like this.
@@ -98,8 +108,8 @@ fn left(task: &Task, share: f64, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use watchfire_domain::id::{Ksuid, MessageId, TaskId};
-    use watchfire_store::{AppKey, EndpointKey, Steering, TaskArguments};
+    use watchfire_domain::id::{Ksuid, TaskId};
+    use watchfire_store::{AppKey, EndpointKey, Steering, Subject, TaskArguments};
 
     use super::*;
 
@@ -108,12 +118,15 @@ mod tests {
     }
 
     fn task(cursor: Option<i64>) -> Task {
-        let owner = ("org_one".parse().expect("valid"), AppKey(1), EndpointKey(1));
+        let subject = Subject::Endpoint {
+            app: AppKey(1),
+            endpoint: EndpointKey(1),
+        };
+        let owner = ("org_one".parse().expect("valid"), subject);
         let arguments = TaskArguments::of_span(Timestamp::EPOCH, at(100));
         let id = TaskId::from_ksuid(Ksuid::MIN);
         let mut task = Task::new(id, owner, (TaskKind::Recover, arguments), at(1_000));
-        task.progress.cursor =
-            cursor.map(|seconds| MessageId::from_ksuid(Ksuid::first_at(at(seconds))));
+        task.progress.cursor = cursor.map(|seconds| Ksuid::first_at(at(seconds)));
         task
     }
 

@@ -9,7 +9,7 @@ use watchfire_domain::id::{EndpointId, EventType};
 use watchfire_domain::limit;
 use watchfire_domain::secret::{SecretText, SigningKey};
 
-use super::super::check::{Faults, deduplicated};
+use super::super::check::{Faults, Label, deduplicated};
 use super::super::{Edit, Result, headers};
 use super::OpenEndpoint;
 use crate::Engine;
@@ -166,8 +166,8 @@ fn check(endpoint: &OpenEndpoint, faults: &mut Faults) {
     faults.rate("throttleRate", settings.throttle_rate);
     check_timeout(settings.timeout_ms, faults);
     faults.texts("metadata", &settings.metadata);
-    faults.channels(
-        "channels",
+    faults.labels(
+        Label::Channel,
         &settings.subscription.channels,
         limit::CHANNELS_PER_ENDPOINT_MAX,
     );

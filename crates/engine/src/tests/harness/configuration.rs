@@ -1,6 +1,6 @@
 //! Applications and endpoints.
 
-use watchfire_domain::endpoint::{Identity, Secrets};
+use watchfire_domain::endpoint::{Identity, Secrets, Settings};
 use watchfire_domain::filter::Subscription;
 use watchfire_domain::health::Health;
 use watchfire_domain::id::{ApplicationId, EndpointId, OrganizationId};
@@ -67,12 +67,7 @@ impl Harness {
         event_types: Vec<String>,
         throttle_rate: Option<u32>,
     ) -> EndpointKey {
-        let snapshot = self
-            .engine
-            .application_by_key(app)
-            .await
-            .expect("read")
-            .expect("there");
+        let snapshot = self.snapshot(app).await;
         let id = EndpointId::new(self.now(), &self.samples.entropy);
         let mut settings = self
             .samples
@@ -133,13 +128,23 @@ impl Harness {
     }
 
     pub(crate) async fn switch_off(&self, app: AppKey, endpoint: EndpointKey) {
+        self.change(app, endpoint, |settings| settings.disabled = true)
+            .await;
+    }
+
+    pub(crate) async fn change(
+        &self,
+        app: AppKey,
+        endpoint: EndpointKey,
+        change: impl FnOnce(&mut Settings),
+    ) {
         let endpoints = self.store.endpoints_of(app).await.expect("read");
         let stored = endpoints
             .into_iter()
             .find(|stored| stored.key == endpoint)
             .expect("it exists");
         let mut changed = stored.endpoint;
-        changed.settings.disabled = true;
+        change(&mut changed.settings);
         let change = Change::UpdateEndpoint {
             key: endpoint,
             revision: stored.revision,

@@ -66,12 +66,7 @@ impl Harness {
             remember: None,
             audience: Audience::Subscribers,
         };
-        let snapshot = self
-            .engine
-            .application_by_key(app)
-            .await
-            .expect("read")
-            .expect("there");
+        let snapshot = self.snapshot(app).await;
         self.engine.accept(&snapshot, event).await
     }
 
@@ -141,6 +136,7 @@ impl Harness {
             url: "https://example.com/".to_owned(),
             address: None,
             outcome: Outcome::Oversize,
+            sent: None,
             response: None,
             timing: Timing::default(),
             next: AfterAttempt::Settled {
@@ -169,6 +165,8 @@ impl Harness {
         let recorded = self.store.record(&life, self.now(), writes).await;
         recorded.expect("recorded");
         self.store.leave(&life).await.expect("left");
+        // Attempts of one millisecond are in no order of time, and what follows is to be later.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         seqs
     }
 }

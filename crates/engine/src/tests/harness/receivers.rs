@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use watchfire_deliver::{Answer, Failure, Report, Request, Transport};
 use watchfire_domain::ambient::{Clock, Entropy as _};
 use watchfire_domain::attempt::{Response, Timing};
@@ -68,6 +69,7 @@ impl Transport for Scripted {
             .unwrap_or_default()
             .to_owned();
         let behavior = self.note(&path, &request);
+        let begun = Instant::now();
         let exchange = match behavior {
             Behavior::Status(status) => Ok(Answer {
                 status,
@@ -91,7 +93,10 @@ impl Transport for Scripted {
         Report {
             exchange,
             address: None,
-            timing: Timing::default(),
+            timing: Timing {
+                total: begun.elapsed(),
+                ..Timing::default()
+            },
         }
     }
 }

@@ -1,12 +1,21 @@
 //! What became of it.
 
+use std::sync::Arc;
+
 use watchfire_domain::attempt::Attempt;
 use watchfire_domain::health::Health;
 use watchfire_store::{AppKey, AttemptFilter, DeliveryStatus, EndpointKey, Order, Range, Seq};
 
 use super::Harness;
+use crate::Snapshot;
 
 impl Harness {
+    /// An application as the engine knows it.
+    pub(crate) async fn snapshot(&self, app: AppKey) -> Arc<Snapshot> {
+        let found = self.engine.application_by_key(app).await.expect("read");
+        found.expect("there")
+    }
+
     /// Attempts of an endpoint, the oldest first.
     pub(crate) async fn attempts(&self, endpoint: EndpointKey) -> Vec<Attempt> {
         let app = AppKey(1);

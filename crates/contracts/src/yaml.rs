@@ -3,19 +3,20 @@
 //! Aliases are kept as such and never expanded, so a small file can't become a large tree.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
+use serde_json::{Map, Number, Value as Json};
 
 /// Levels of lists and mappings; configuration files of products have four or five.
 const DEPTH_MAX: usize = 64;
 
 /// A value, and the line it begins on, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) line: usize,
-    pub(crate) value: Value,
+pub struct Node {
+    pub line: usize,
+    pub value: Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
     /// Without quotes: a number, a switch, nothing, or a text.
     Plain(String),
     Quoted(String),
@@ -28,7 +29,7 @@ pub(crate) enum Value {
 
 impl Node {
     /// Whether it says nothing, as a key without a value does.
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         match &self.value {
             Value::Plain(text) => matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"),
             Value::Quoted(_) | Value::List(_) | Value::Mapping(_) | Value::Alias => false,
@@ -36,7 +37,7 @@ impl Node {
     }
 
     /// What it is, for people.
-    pub(crate) fn what(&self) -> String {
+    pub fn what(&self) -> String {
         match &self.value {
             _ if self.is_null() => "nothing".to_owned(),
             Value::Plain(text) => text.clone(),
@@ -48,16 +49,65 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The same as JSON. What is without quotes is a number, a switch or nothing where the JSON
+    /// schema of YAML 1.2 says so, and a text otherwise.
+    ///
+    /// # Errors
+    ///
+    /// For what JSON has no words for: aliases, keys that are no texts, keys that come twice.
+    pub fn into_json(self) -> Result<Json, Fault> {
+        let is_null = self.is_null();
+        match self.value {
+            _ if is_null => Ok(Json::Null),
+            Value::Plain(text) => Ok(plain_json(text)),
+            Value::Quoted(text) => Ok(Json::String(text)),
+            Value::List(items) => items.into_iter().map(Self::into_json).collect(),
+            Value::Mapping(pairs) => {
+                let mut members = Map::new();
+                for (key, value) in pairs {
+                    let line = key.line;
+                    let (Value::Plain(name) | Value::Quoted(name)) = key.value else {
+                        return Err(Fault::new(line, "a key must be a text"));
+                    };
+                    if members.contains_key(&name) {
+                        return Err(Fault::new(line, format!("{name:?} comes twice")));
+                    }
+                    members.insert(name, value.into_json()?);
+                }
+                Ok(Json::Object(members))
+            }
+            Value::Alias => Err(Fault::new(
+                self.line,
+                "an alias can't be followed; write the value itself",
+            )),
+        }
+    }
+}
+
+fn plain_json(text: String) -> Json {
+    match text.as_str() {
+        "true" | "True" | "TRUE" => return Json::Bool(true),
+        "false" | "False" | "FALSE" => return Json::Bool(false),
+        _ => {}
+    }
+    // Anything else that JSON takes for a number is one.
+    match serde_json::from_str::<Number>(&text) {
+        Ok(number) => Json::Number(number),
+        Err(_) => Json::String(text),
+    }
+}
+
 /// Why a text can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
-pub(crate) struct Fault {
-    pub(crate) line: usize,
-    pub(crate) problem: String,
+pub struct Fault {
+    pub line: usize,
+    pub problem: String,
 }
 
 impl Fault {
-    pub(crate) fn new(line: usize, problem: impl Into<String>) -> Self {
+    pub fn new(line: usize, problem: impl Into<String>) -> Self {
         let problem = problem.into();
         Self { line, problem }
     }
@@ -91,7 +141,7 @@ impl Open {
 }
 
 /// The first document of a text; `None` if there is nothing in it.
-pub(crate) fn read(text: &str) -> Result<Option<Node>, Fault> {
+pub fn read(text: &str) -> Result<Option<Node>, Fault> {
     let mut open: Vec<Open> = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) =
@@ -174,6 +224,29 @@ mod tests {
             assert_eq!(node.is_null(), is_null, "{text}");
         }
         assert_eq!(read("# nothing\n"), Ok(None));
+    }
+
+    #[test]
+    fn plain_values_become_what_json_calls_them() {
+        let text = "{a: 1, b: 1.5, c: true, d: ~, e: 1.2.3, f: '1', 200: [x, 2026-01-01]}";
+        let read = read(text).expect("YAML").expect("a document");
+        let expected = serde_json::json!({
+            "a": 1, "b": 1.5, "c": true, "d": null, "e": "1.2.3", "f": "1",
+            "200": ["x", "2026-01-01"],
+        });
+        assert_eq!(read.into_json(), Ok(expected));
+    }
+
+    #[test]
+    fn what_json_has_no_words_for_is_refused_with_its_line() {
+        for (text, line) in [
+            ("a: &a 1\nb: *a\n", 2),
+            ("a: 1\na: 2\n", 2),
+            ("[a]: 1\n", 1),
+        ] {
+            let fault = read(text).expect("YAML").expect("a document").into_json();
+            assert_eq!(fault.expect_err(text).line, line, "{text}");
+        }
     }
 
     #[test]
