@@ -27,6 +27,7 @@ async fn every_command_explains_itself() {
         "key create",
         "key list",
         "key revoke",
+        "erase",
         "demo",
         "bench",
         "verify",

@@ -5,8 +5,6 @@
 //! Where the system does not let us mount, the size of the server's files is limited instead.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -14,11 +12,10 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use watchfire_testkit::{Gate, Receiver, Reply, Request, Script};
 
-use crate::harness::{Application, Server, Setup, eventually, may_unshare, tell, unshared};
+use crate::harness::{Application, Server, Setup, eventually, fill, may_unshare, tell, unshared};
 
 /// Room for the log of the database and then some.
 const DISK: &str = "size=48m";
-const FILLER_PIECE: usize = 64 * 1024;
 /// A payload that needs new pages, however many there are left over.
 const LARGE_BYTES: usize = 200_000;
 
@@ -79,25 +76,6 @@ fn setup_on_a_small_disk() -> Setup {
     std::fs::create_dir(&data).expect("the folder is new");
     shell.args(["-c", MOUNT, "sh", DISK]).arg(data);
     setup.wrapped_in(&unshared("--mount", &shell))
-}
-
-/// Takes all the room there is.
-fn fill(filler: &Path) {
-    let mut file = OpenOptions::new().append(true).create(true).open(filler);
-    let file = file.as_mut().expect("the folder can be written to");
-    for size in [FILLER_PIECE, 1] {
-        let piece = vec![0; size];
-        while write(file, &piece) {}
-    }
-}
-
-/// Whether there was room.
-fn write(file: &mut File, piece: &[u8]) -> bool {
-    match file.write_all(piece) {
-        Ok(()) => true,
-        Err(error) if error.kind() == ErrorKind::StorageFull => false,
-        Err(error) => panic!("the disk is broken, not full: {error}"),
-    }
 }
 
 fn number(request: &Request) -> u64 {

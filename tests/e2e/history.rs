@@ -1,11 +1,11 @@
 //! A browser looks for one delivery among many, at a record, at a replay, and at what was changed.
 //!
-//! `WATCHFIRE_SCREENSHOTS` names a folder for pictures of every page.
+//! `WATCHFIRE_PICTURES=all` takes pictures of every page, as in `browser`.
 
 use serde_json::{Value, json};
 use watchfire_testkit::{Receiver, Reply, Request, Script};
 
-use crate::harness::{Application, Ended, Setup, eventually, node, run_judge, watchfire};
+use crate::harness::{Application, Ended, Setup, eventually, run_judge, tour, watchfire};
 
 /// Endpoints that are switched off: what they would get is skipped, and kept in the history.
 const IDLE: usize = 20;
@@ -49,6 +49,12 @@ async fn people_find_one_delivery_among_a_hundred_thousand() {
     let setup = Setup::new().flag("--retry-schedule", "10m");
     let server = setup.start().await;
     let application = Application::create(server.api()).await;
+    let threat = json!({ "name": "threat.created", "description": "A threat" });
+    application
+        .api
+        .post("/event-type", &threat)
+        .await
+        .expect(201);
     let endpoint = json!({ "url": receiver.url("/siem"), "description": "SIEM", "uid": "siem" });
     application.endpoint_with(&endpoint).await;
     post(&application, vec![event(1, "needle-4711 lateral movement")]).await;
@@ -71,7 +77,7 @@ async fn people_find_one_delivery_among_a_hundred_thousand() {
         (stats["success"].as_u64() >= Some(5_000)).then_some(())
     })
     .await;
-    let mut judge = node("history.js");
+    let mut judge = tour("history.js");
     judge
         .env("WATCHFIRE_URL", format!("http://{}", server.address()))
         .env("SIGN_IN_KEY", link_into(&setup).await)

@@ -16,7 +16,7 @@ fn address(server: &Server) -> std::net::SocketAddr {
     address.trim().parse().expect("an address")
 }
 
-async fn scraped(server: &Server) -> String {
+pub(crate) async fn scraped(server: &Server) -> String {
     Api::new(address(server), "").page("/metrics").await
 }
 

@@ -198,7 +198,9 @@ async fn replayed(app: &Application, endpoint: &str) -> String {
 #[tokio::test]
 async fn a_store_moves_with_all_it_holds_however_often_it_is_interrupted() {
     let world = World::new().await;
-    let setup = Setup::new().flag("--retry-schedule", &delays());
+    let setup = Setup::new()
+        .flag("--retry-schedule", &delays())
+        .config(RESTS);
     let server = setup.start().await;
     let app = Application::create(server.api()).await;
     let working = endpoint(&app, &world, "working").await;
@@ -281,6 +283,9 @@ async fn move_it(world: &World, setup: &Setup) {
     assert!(again.contains("holds data already"), "{again}");
 }
 
+/// An endpoint that is suspended stays so until the test activates it, however long a move takes.
+const RESTS: &str = "[contracts.standard.health]\ncooldown = \"1h\"\n";
+
 /// Retries soon, for longer than the test takes.
 fn delays() -> String {
     ["2s"; 30].join(",")
@@ -291,6 +296,7 @@ fn setup_on(world: &World, source: &Setup) -> Setup {
     let master = std::fs::read_to_string(source.data().join("master.key")).expect("a key");
     Setup::new()
         .flag("--retry-schedule", &delays())
+        .config(RESTS)
         .env("WATCHFIRE_DATABASE_URL", &world.url)
         .env("WATCHFIRE_MASTER_KEY", master.trim())
 }

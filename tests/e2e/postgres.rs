@@ -12,9 +12,12 @@ use crate::harness::{Application, Setup, eventually};
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 fn on(database: &Postgres) -> Setup {
-    Setup::new()
-        .retrying_fast()
-        .env("WATCHFIRE_DATABASE_URL", &database.fresh_database())
+    on_url(&database.fresh_database())
+}
+
+pub(crate) fn on_url(url: &str) -> Setup {
+    let setup = Setup::new().retrying_fast();
+    setup.env("WATCHFIRE_DATABASE_URL", url)
 }
 
 async fn shared() -> Postgres {
@@ -23,22 +26,22 @@ async fn shared() -> Postgres {
         .expect("a server")
 }
 
-async fn private() -> Postgres {
+pub(crate) async fn private() -> Postgres {
     let start = || Postgres::private(&[]);
     tokio::task::spawn_blocking(start).await.expect("a server")
 }
 
-fn event(n: u64) -> Value {
+pub(crate) fn event(n: u64) -> Value {
     json!({ "eventType": "threat.created", "eventId": format!("e{n}"), "payload": { "n": n } })
 }
 
-fn number(request: &Request) -> u64 {
+pub(crate) fn number(request: &Request) -> u64 {
     let payload: Value = serde_json::from_slice(&request.body).expect("what was posted");
     payload["n"].as_u64().expect("a number")
 }
 
 /// Posts until one is accepted, and returns all that were.
-async fn accepted_again(app: &Application, from: u64) -> BTreeSet<u64> {
+pub(crate) async fn accepted_again(app: &Application, from: u64) -> BTreeSet<u64> {
     let mut accepted = BTreeSet::new();
     let mut n = from;
     eventually("messages are accepted again", async || {
@@ -51,7 +54,7 @@ async fn accepted_again(app: &Application, from: u64) -> BTreeSet<u64> {
 }
 
 /// A refusal that says when to try again, in a time in which nobody gives up.
-async fn refused_at_once(app: &Application, n: u64) {
+pub(crate) async fn refused_at_once(app: &Application, n: u64) {
     let posted = app.path("/msg");
     let event = event(n);
     let answer = tokio::time::timeout(AT_ONCE, app.api.post(&posted, &event)).await;
@@ -59,6 +62,30 @@ async fn refused_at_once(app: &Application, n: u64) {
     let fault = answer.expect(503);
     assert_eq!(fault["code"], "unavailable", "{fault}");
     assert!(answer.header("retry-after").is_some(), "{answer:?}");
+}
+
+/// Everything accepted arrives and nothing comes twice. What was refused because nobody knew may have
+/// been stored, and is then delivered.
+pub(crate) async fn arrives_once(
+    app: &Application,
+    endpoint: &str,
+    receiver: &Receiver,
+    accepted: &BTreeSet<u64>,
+) {
+    eventually("all of it arrives", async || {
+        let arrived: BTreeSet<u64> = receiver.requests().iter().map(number).collect();
+        arrived.is_superset(accepted).then_some(())
+    })
+    .await;
+    eventually("nothing is left owing or unrecorded", async || {
+        let stats = app.stats_of(endpoint).await;
+        let settled = stats["pending"] == 0 && stats["sending"] == 0;
+        (settled && stats["success"] == receiver.requests().len()).then_some(())
+    })
+    .await;
+    let numbers: Vec<u64> = receiver.requests().iter().map(number).collect();
+    let distinct: BTreeSet<u64> = numbers.iter().copied().collect();
+    assert_eq!(numbers.len(), distinct.len(), "each came once: {numbers:?}");
 }
 
 #[tokio::test]
@@ -107,14 +134,7 @@ async fn a_database_that_restarts_costs_no_message() {
     receiver.wait_for_count(4).await;
     database.start_again();
     accepted.extend(accepted_again(&app, 200).await);
-    eventually("all outcomes are recorded", async || {
-        let stats = app.stats_of(&endpoint).await;
-        (stats["success"] == accepted.len()).then_some(())
-    })
-    .await;
-    let numbers: Vec<u64> = receiver.requests().iter().map(number).collect();
-    assert_eq!(numbers.len(), accepted.len(), "each came once: {numbers:?}");
-    assert_eq!(BTreeSet::from_iter(numbers), accepted);
+    arrives_once(&app, &endpoint, &receiver, &accepted).await;
     assert_eq!(server.stop().await.code(), Some(0));
 }
 
@@ -136,21 +156,7 @@ async fn a_database_that_hangs_refuses_messages_at_once() {
     refused_at_once(&app, 101).await;
     database.thaw();
     let accepted = accepted_again(&app, 200).await;
-    // What was refused because nobody knew may have been stored, and is then delivered.
-    eventually("all of it arrives", async || {
-        let arrived: BTreeSet<u64> = receiver.requests().iter().map(number).collect();
-        arrived.is_superset(&accepted).then_some(())
-    })
-    .await;
-    eventually("nothing is left owing or unrecorded", async || {
-        let stats = app.stats_of(&endpoint).await;
-        let settled = stats["pending"] == 0 && stats["sending"] == 0;
-        (settled && stats["success"] == receiver.requests().len()).then_some(())
-    })
-    .await;
-    let numbers: Vec<u64> = receiver.requests().iter().map(number).collect();
-    let distinct: BTreeSet<u64> = numbers.iter().copied().collect();
-    assert_eq!(numbers.len(), distinct.len(), "each came once: {numbers:?}");
+    arrives_once(&app, &endpoint, &receiver, &accepted).await;
     assert_eq!(server.stop().await.code(), Some(0));
 }
 

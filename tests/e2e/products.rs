@@ -6,6 +6,7 @@ mod defectdojo;
 mod defense_com;
 mod defguard;
 mod dfend;
+mod proof;
 mod scene;
 mod sixth;
 mod website_defender;

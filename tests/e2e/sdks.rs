@@ -3,7 +3,7 @@
 use tokio::process::Command;
 use watchfire_testkit::{Receiver, Reply, Request, Script};
 
-use crate::harness::{Server, Setup, node, python, run_judge, rust_sdk};
+use crate::harness::{Server, Setup, node, python, run_judge, rust_sdk, tell};
 
 /// Answers 204, but 503 to the first request below `/flaky`.
 fn tour_script() -> Script {
@@ -47,6 +47,29 @@ async fn the_first_generation_of_the_python_sdk_is_at_home() {
 #[tokio::test]
 async fn the_second_generation_of_the_python_sdk_is_at_home() {
     tour(|| python("svix2", "tour.py")).await;
+}
+
+/// Has a foreign SDK call everything it has.
+async fn every_method(environment: &str) {
+    let receiver = Receiver::start(Script::always(Reply::status(204))).await;
+    let server = Setup::new().start().await;
+    let mut judge = python(environment, "every_method.py");
+    judge
+        .env("WATCHFIRE_URL", format!("http://{}", server.address()))
+        .env("WATCHFIRE_TOKEN", server.api().token())
+        .env("RECEIVER_URL", receiver.url(""));
+    tell(&run_judge(judge, "").await);
+    assert_nothing_went_wrong(&server);
+}
+
+#[tokio::test]
+async fn every_method_of_the_first_generation_is_answered_as_it_expects() {
+    every_method("svix1").await;
+}
+
+#[tokio::test]
+async fn every_method_of_the_second_generation_is_answered_as_it_expects() {
+    every_method("svix2").await;
 }
 
 #[tokio::test]

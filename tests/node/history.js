@@ -2,75 +2,17 @@
 // does, and who changed what. Complaints end it with an error.
 "use strict";
 const fs = require("node:fs");
-const path = require("node:path");
 const { chromium } = require("playwright-core");
+const { FLAGS, complaints, assert, open, visit } = require("./judging");
 
 const server = process.env.WATCHFIRE_URL;
 const app = `/dashboard/apps/${process.env.APPLICATION}`;
-const pictures = process.env.WATCHFIRE_SCREENSHOTS;
-const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-const WEIGHT_MAX = 100 * 1000;
-const SIZES = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
-const complaints = [];
-const complain = (text) => { complaints.push(text); console.log(`COMPLAINT ${text}`); };
-const assert = (holds, text) => { if (!holds) throw new Error(text); };
-
-async function open(browser) {
-  const context = await browser.newContext({
-    viewport: SIZES.desktop,
-    acceptDownloads: true,
-    // A colour on its way to another has no contrast worth judging.
-    reducedMotion: "reduce",
-  });
-  await context.addInitScript(() => {
-    addEventListener("securitypolicyviolation", (event) => {
-      console.error(`violation of ${event.violatedDirective} by ${event.blockedURI}`);
-    });
-  });
-  const page = await context.newPage();
-  page.on("console", (message) => {
-    if (message.type() === "error") complain(`${page.url()}: the console says ${message.text()}`);
-  });
-  page.on("pageerror", (error) => complain(`${page.url()}: ${error.message}`));
-  return page;
-}
-
-// Judges the page at both widths, light and dark.
-async function visit(page, name) {
-  const served = await page.evaluate(() => fetch(location.href).then((answer) => answer.text()));
-  if (served.length > WEIGHT_MAX) complain(`${name} has ${served.length} bytes`);
-  const inline = served.match(/\sstyle=|<style|<script(?![^>]*\ssrc=)|\son[a-z]+=/gi);
-  if (inline) complain(`${name}: inline ${inline.slice(0, 3)}`);
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme });
-    for (const [size, viewport] of Object.entries(SIZES)) {
-      await page.setViewportSize(viewport);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (wide > 0) complain(`${name} at ${size} is ${wide} pixels too wide`);
-      if (pictures) {
-        const file = path.join(pictures, `${name}-${size}-${colorScheme}.png`);
-        await page.screenshot({ path: file, fullPage: true });
-      }
-    }
-    await page.evaluate(axe);
-    const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-    for (const one of found.violations.filter((one) => ["serious", "critical"].includes(one.impact))) {
-      complain(`${name} ${colorScheme}: ${one.id}: ${one.help}: ${one.nodes.map((node) => node.html).slice(0, 2).join(" ")}`);
-    }
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize(SIZES.desktop);
-}
 
 const text = (page) => page.locator("main").innerText();
 
 async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: FLAGS });
-  const page = await open(browser);
+  const page = await open(browser, { acceptDownloads: true });
   await page.goto(`${server}/dashboard/sign-in#key=${process.env.SIGN_IN_KEY}`);
   await page.waitForURL((url) => !url.pathname.includes("sign-in"));
 
@@ -136,7 +78,12 @@ async function main() {
   await page.getByRole("button", { name: "Start", exact: true }).click();
   await page.waitForURL(/done=/);
   await page.locator("progress").first().waitFor();
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.getByText("Paused").first().waitFor();
   await visit(page, "replay");
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
+  await page.getByRole("button", { name: "Pause", exact: true }).waitFor();
+  assert(!(await text(page)).includes("Paused"), "a replay goes on where it rested");
   await page.getByRole("button", { name: "End", exact: true }).click();
   await page.getByRole("button", { name: "End it", exact: true }).click();
   await page.waitForURL(/done=/);
@@ -148,6 +95,13 @@ async function main() {
     await page.goto(`${server}${where}`);
     await visit(page, name);
   }
+  // 5,005 messages, all of today.
+  await page.goto(`${server}${app}/events`);
+  assert(/threat\.created\s+A threat\s+5\s005\s/.test(await text(page)), `the catalogue says how many came: ${await text(page)}`);
+  await page.getByRole("link", { name: "threat.created" }).click();
+  await page.getByText("Last 24 hours").waitFor();
+  await visit(page, "event");
+
   await page.goto(`${server}/dashboard/audit`);
   assert((await text(page)).includes("A background task was started"), "the log knows of the replay");
 

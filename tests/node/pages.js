@@ -1,25 +1,13 @@
 // A person at a browser: goes through the dashboard and the portal as its users would, and judges
 // every page it comes by. Complaints end it with an error.
 "use strict";
-const fs = require("node:fs");
 const http = require("node:http");
-const path = require("node:path");
 const { chromium } = require("playwright-core");
+const { FLAGS, PAGE_BYTES_MAX, complaints, complain, assert, open, visit: look, audit } = require("./judging");
 
 const server = process.env.WATCHFIRE_URL;
 const token = process.env.WATCHFIRE_TOKEN;
 const ticket = process.env.SIGN_IN_KEY;
-const pictures = process.env.WATCHFIRE_SCREENSHOTS;
-const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-const WEIGHT_MAX = 100 * 1000;
-const SIZES = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
-const complaints = [];
-const complain = (text) => { complaints.push(text); console.log(`COMPLAINT ${text}`); };
-const assert = (holds, text) => { if (!holds) throw new Error(text); };
 
 // What people type that must stay text.
 const HOSTILE = [
@@ -58,33 +46,16 @@ const api = async (method, where, body) => {
   return answer.status === 204 ? null : answer.json();
 };
 
-// A browser window whose every page is judged.
-async function open(browser, options = {}, expected = []) {
-  const context = await browser.newContext({
-    viewport: SIZES.desktop,
-    // A colour on its way to another has no contrast worth judging.
-    reducedMotion: "reduce",
-    ...options,
-  });
-  await context.addInitScript(() => {
-    addEventListener("securitypolicyviolation", (event) => {
-      console.error(`violation of ${event.violatedDirective} by ${event.blockedURI}`);
-    });
-  });
-  const page = await context.newPage();
-  page.on("console", (message) => {
-    const text = message.text();
-    if (message.type() === "error" && !expected.some((known) => text.includes(known))) {
-      complain(`${page.url()}: the console says ${text}`);
-    }
-  });
-  page.on("pageerror", (error) => complain(`${page.url()}: ${error.message}`));
-  page.on("dialog", (dialog) => { complain(`${page.url()}: a dialog opened`); dialog.dismiss(); });
-  return page;
+// Judges a page, and what a first visit to it loads.
+async function visit(page, name, { reload = true } = {}) {
+  await look(page, name, { again: reload });
+  if (reload) await weigh(page, name);
 }
 
-const weights = new Map();
-async function weigh(page) {
+// Nothing of a first visit is cached.
+async function weigh(page, name) {
+  const client = await page.context().newCDPSession(page);
+  await client.send("Network.clearBrowserCache");
   let bytes = 0;
   const count = async (response) => {
     if (response.request().resourceType() === "eventsource") return;
@@ -94,47 +65,7 @@ async function weigh(page) {
   await page.reload({ waitUntil: "load" });
   await page.waitForTimeout(50);
   page.off("response", count);
-  return bytes;
-}
-
-async function judge(page, name, canAsk = false) {
-  const fired = await page.evaluate(() => window.fired);
-  if (fired) complain(`${name}: what somebody typed has run`);
-  // What judges add to a page is not in what was served.
-  const served = !canAsk ? "" : await page.evaluate(() => fetch(location.href).then((answer) => answer.text()));
-  const inline = served.match(/\sstyle=|<style|<script(?![^>]*\ssrc=)|\son[a-z]+=/gi);
-  if (inline && !name.startsWith("hostile")) complain(`${name}: inline ${inline.slice(0, 3)}`);
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  for (const one of found.violations.filter((one) => ["serious", "critical"].includes(one.impact))) {
-    complain(`${name}: ${one.id}: ${one.help}: ${one.nodes.map((node) => node.html).slice(0, 2).join(" ")}`);
-  }
-}
-
-// Judges a page at both widths, light and dark, and takes its picture.
-async function visit(page, name, { reload = true } = {}) {
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme });
-    for (const [size, viewport] of Object.entries(SIZES)) {
-      await page.setViewportSize(viewport);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (wide > 0) complain(`${name} at ${size} is ${wide} pixels too wide`);
-      if (size === "phone" || colorScheme === "dark") await judge(page, `${name} ${size} ${colorScheme}`, reload);
-      if (pictures) {
-        const file = path.join(pictures, `${name}-${size}-${colorScheme}.png`);
-        await page.screenshot({ path: file, fullPage: true });
-      }
-    }
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize(SIZES.desktop);
-  if (!reload) return;
-  // Nothing of a first visit is cached.
-  const client = await page.context().newCDPSession(page);
-  await client.send("Network.clearBrowserCache");
-  const weight = await weigh(page);
-  weights.set(name, weight);
-  if (weight > WEIGHT_MAX) complain(`${name} weighs ${weight} bytes`);
+  if (bytes > PAGE_BYTES_MAX) complain(`${name} weighs ${bytes} bytes`);
 }
 
 const press = (page, text) => page.getByRole("button", { name: text, exact: true }).click();
@@ -260,6 +191,8 @@ async function portal(browser, app) {
   assert(!(await inside.content()).includes("Endpoints"), "a stranger frames the portal");
   await page.goto(`${url.split("#")[0]}?primaryColor=28bb93&darkMode=false#${url.split("#")[1]}`);
   await page.getByRole("heading", { name: "Endpoints" }).waitFor();
+  const logo = page.getByRole("img", { name: "Acme webhooks" }).first();
+  assert(await logo.evaluate((image) => image.complete && image.naturalWidth > 0), "the logo is not shown");
   await visit(page, "portal");
   await page.locator("a.row-link").first().click();
   await visit(page, "portal-endpoint");
@@ -300,7 +233,8 @@ async function hostile(page) {
   }
   await page.goto(`${server}/dashboard/apps`);
   assert(await page.getByText(HOSTILE[0]).count(), "what was typed is not shown as it was typed");
-  await judge(page, "hostile");
+  assert(!(await page.evaluate(() => window.fired)), "what somebody typed has run");
+  await audit(page, "hostile");
 }
 
 // Another site can't act for somebody who is signed in.
@@ -347,7 +281,6 @@ async function main() {
     await hostile(page);
     await forged(await open(browser, {}, ["403"]));
     await plain(browser);
-    for (const [name, weight] of weights) console.log(`${name} ${weight}`);
   } finally {
     await browser.close();
     listener.close();

@@ -112,7 +112,7 @@ def main():
     plain = manifests()
     assert set(plain) == {"StatefulSet", "Service", "NetworkPolicy"}, set(plain)
     everything = manifests(
-        existingSecret="mine", metrics__serviceMonitor=True, storage__className="fast", image__tag="9"
+        replicas=3, existingSecret="mine", metrics__serviceMonitor=True, storage__className="fast", image__tag="9"
     )
     assert "ServiceMonitor" in everything
     for found in (plain, everything):
@@ -130,22 +130,41 @@ def main():
         claims = found["StatefulSet"]["spec"]["volumeClaimTemplates"]
         assert mounts == {claim["metadata"]["name"] for claim in claims}
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert plain["StatefulSet"]["spec"]["replicas"] == 1
+    assert everything["StatefulSet"]["spec"]["replicas"] == 3
     (container,) = plain["StatefulSet"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"watchfire:{chart['appVersion']}" and "envFrom" not in container
     (container,) = everything["StatefulSet"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "watchfire:9"
     assert container["envFrom"] == [{"secretRef": {"name": "mine"}}]
     assert everything["StatefulSet"]["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] == "fast"
-    compose = yaml.safe_load((CHART.parent.parent / "docker/compose.yaml").read_text())
+    one = composed("compose.yaml")
+    assert set(one["services"]) == {"watchfire", "prometheus"}
+    cluster = composed("compose-cluster.yaml")
+    nodes = [service for service in cluster["services"].values() if "build" in service]
+    assert len(nodes) == 2
+    # Nodes of one database need the same secrets and folders of their own.
+    assert nodes[0]["environment"] == nodes[1]["environment"]
+    assert not set(nodes[0]["volumes"]) & set(nodes[1]["volumes"])
+    assert {"WATCHFIRE_DATABASE_URL", "WATCHFIRE_MASTER_KEY", "WATCHFIRE_JWT_SECRET"} <= set(
+        nodes[0]["environment"]
+    )
+
+
+def composed(name):
     folder = CHART.parent.parent / "docker"
-    build = compose["services"]["watchfire"]["build"]
-    assert (folder / build["context"] / build["dockerfile"]).is_file()
+    compose = yaml.safe_load((folder / name).read_text())
     for service in compose["services"].values():
+        if build := service.get("build"):
+            assert (folder / build["context"] / build["dockerfile"]).is_file()
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             assert source in compose["volumes"] or (folder / source).is_file(), volume
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), port
+        for needed in service.get("depends_on", []):
+            assert needed in compose["services"], needed
+    return compose
 
 
 main()

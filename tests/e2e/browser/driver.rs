@@ -1,16 +1,10 @@
 //! Sends the browser on a tour and reads its report.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, node, run_judge, tell};
-
-/// Where pictures go, or `all` for the usual folder; none are taken if it is not set, but of a tour
-/// that could not go on.
-const PICTURES: &str = "WATCHFIRE_PICTURES";
+use crate::harness::{Server, node, pictures, run_judge, tell};
 
 /// A tour of one server's pages.
 pub(super) struct Tour {
@@ -73,15 +67,6 @@ impl Tour {
     }
 }
 
-fn pictures() -> Option<PathBuf> {
-    let folder = std::env::var_os(PICTURES)?;
-    if folder != "all" {
-        return Some(folder.into());
-    }
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    Some(target.with_file_name("pictures"))
-}
-
 impl Report {
     /// Holds the tour to have found nothing wrong.
     ///
@@ -110,6 +95,12 @@ impl Report {
             let found = shapes.contains(expected);
             assert!(found, "no page of {expected} among {shapes:#?}");
         }
+    }
+
+    /// Holds a long tour to have come to its last step.
+    pub(super) fn expect_end(&self, last: &str) {
+        let done = self.steps.last().map(String::as_str);
+        assert_eq!(done, Some(last), "what was done: {:?}", self.steps);
     }
 
     /// Holds a tour to have come to its end.

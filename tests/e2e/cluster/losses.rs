@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::nodes::{BEAT, BETWEEN, Cluster, LEASE, SLACK, Trial, shared_database};
+use super::nodes::{BEAT, BETWEEN, Cluster, LEASE, Leases, SLACK, Trial, shared_database};
 use crate::harness::tell;
 use crate::load::seed;
 
@@ -10,7 +10,7 @@ use crate::load::seed;
 async fn a_killed_node_loses_nothing_and_nothing_overtakes() {
     let database = shared_database().await;
     let url = database.fresh_database();
-    let mut cluster = Cluster::start(3, &url).await;
+    let mut cluster = Cluster::start(3, &url, Leases::Short).await;
     let trial = Trial::begin(&cluster, seed()).await;
     trial.goes_on(BETWEEN).await;
     let (lost, other) = cluster.busiest();
@@ -44,7 +44,7 @@ async fn a_killed_node_loses_nothing_and_nothing_overtakes() {
 async fn a_paused_node_is_taken_over_and_joins_again_by_itself() {
     let database = shared_database().await;
     let url = database.fresh_database();
-    let cluster = Cluster::start(2, &url).await;
+    let cluster = Cluster::start(2, &url, Leases::Short).await;
     let trial = Trial::begin(&cluster, seed()).await;
     trial.goes_on(BETWEEN).await;
     let (lost, other) = cluster.busiest();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::Method;
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use watchfire_testkit::Postgres;
 
 use crate::harness::{Api, Application, Server, Setup, eventually, tell};
 use crate::load::{Endpoint, PERSISTENT, Producers, Stream};
+use crate::postgres::refused_at_once;
 use crate::verdict::{Verdict, judge_history, judge_identity};
 
 /// All nodes of one database need the same.
@@ -28,6 +30,14 @@ pub(super) const SLACK: Duration = Duration::from_secs(30);
 
 /// Requests that come to each endpoint between two faults.
 pub(super) const BETWEEN: usize = 150;
+/// How long nodes are taken to be alive.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Leases {
+    /// Short, so that a lost node is taken over soon.
+    Short,
+    /// As they are if nobody sets them: nothing in these tests takes so long.
+    Usual,
+}
 
 /// Servers that share a database.
 pub(super) struct Cluster {
@@ -42,26 +52,37 @@ pub(super) async fn shared_database() -> Postgres {
         .expect("a server")
 }
 
+pub(super) async fn private_database() -> Postgres {
+    // Only processes are killed, which loses nothing that was not synced.
+    tokio::task::spawn_blocking(|| Postgres::private(&["fsync=off"]))
+        .await
+        .expect("a server")
+}
+
 pub(super) fn name(node: usize) -> String {
     format!("node-{node}")
 }
 
-/// A node on the database at this URL, with a lease so short that a lost node is taken over soon.
-pub(super) fn setup(node: usize, url: &str) -> Setup {
-    Setup::new()
+/// A node on the database at this URL.
+pub(super) fn setup(node: usize, url: &str, leases: Leases) -> Setup {
+    let setup = Setup::new()
         .retrying_fast()
         .config(PERSISTENT)
         .env("WATCHFIRE_DATABASE_URL", url)
         .env("WATCHFIRE_MASTER_KEY", KEY)
-        .env("WATCHFIRE_NODE", &name(node))
-        .env("WATCHFIRE_NODE_BEAT", &format!("{}ms", BEAT.as_millis()))
-        .env("WATCHFIRE_NODE_LEASE", &format!("{}s", LEASE.as_secs()))
+        .env("WATCHFIRE_NODE", &name(node));
+    match leases {
+        Leases::Usual => setup,
+        Leases::Short => setup
+            .env("WATCHFIRE_NODE_BEAT", &format!("{}ms", BEAT.as_millis()))
+            .env("WATCHFIRE_NODE_LEASE", &format!("{}s", LEASE.as_secs())),
+    }
 }
 
 impl Cluster {
     /// So many nodes, that have divided the shards among themselves.
-    pub(super) async fn start(count: usize, url: &str) -> Self {
-        let setups = (0..count).map(|node| setup(node, url)).collect();
+    pub(super) async fn start(count: usize, url: &str, leases: Leases) -> Self {
+        let setups = (0..count).map(|node| setup(node, url, leases)).collect();
         Self::of(setups).await
     }
 
@@ -93,6 +114,12 @@ impl Cluster {
 
     pub(super) async fn kill(&mut self, node: usize) {
         self.nodes[node].take().expect("it runs").kill().await;
+    }
+
+    /// Asks it to stop, as an operator does.
+    pub(super) async fn stop(&mut self, node: usize) {
+        let server = self.nodes[node].take().expect("it runs");
+        assert_eq!(server.stop().await.code(), Some(0));
     }
 
     pub(super) async fn start_again(&mut self, node: usize) {
@@ -163,6 +190,15 @@ impl Cluster {
         (busiest, *other.expect("another node runs"))
     }
 
+    /// Waits until a node says that it works, or that it does not.
+    pub(super) async fn until_ready(&self, node: usize, status: u16) {
+        eventually("the node says how it is", async || {
+            let health = self.api(node).exchange(Method::GET, "/health", None, None);
+            (health.await.ok()?.status == status).then_some(())
+        })
+        .await;
+    }
+
     pub(super) async fn epoch(&self, node: usize) -> i64 {
         let members = self.members(node).await;
         let own = members.iter().find(|member| member["answers"] == true);
@@ -180,6 +216,8 @@ impl Cluster {
 /// An application with endpoints that keep ledgers, and producers that post to all nodes.
 pub(super) struct Trial {
     app: Application,
+    /// Without endpoints: what is refused may be stored all the same, once the database is back.
+    empty: Application,
     pub(super) endpoints: Vec<Endpoint>,
     ids: Vec<String>,
     pub(super) producers: Producers,
@@ -188,6 +226,7 @@ pub(super) struct Trial {
 impl Trial {
     pub(super) async fn begin(cluster: &Cluster, seed: u64) -> Self {
         let app = Application::create(cluster.api(0)).await;
+        let empty = Application::create(cluster.api(0)).await;
         let mut endpoints = Vec::new();
         let mut ids = Vec::new();
         for number in 0..ENDPOINTS {
@@ -211,6 +250,7 @@ impl Trial {
         let producers = Producers::start_at(servers);
         Self {
             app,
+            empty,
             endpoints,
             ids,
             producers,
@@ -227,6 +267,12 @@ impl Trial {
         for (endpoint, wanted) in self.endpoints.iter().zip(wanted) {
             endpoint.received(wanted).await;
         }
+    }
+
+    /// A node refuses a message and says when to try again, in a time in which nobody gives up.
+    pub(super) async fn refused_at_once(&self, cluster: &Cluster, node: usize) {
+        let app = self.empty.at(cluster.api(node));
+        refused_at_once(&app, 0).await;
     }
 
     /// What came before may come again from now on.

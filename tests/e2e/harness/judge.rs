@@ -62,6 +62,28 @@ fn judge(program: &Path) -> Command {
     ready(Command::new(program))
 }
 
+/// Where pictures of pages go, or `all` for `target/pictures`; none are taken if it is not set.
+const PICTURES: &str = "WATCHFIRE_PICTURES";
+
+/// The folder for pictures of pages, if they are to be taken.
+pub(crate) fn pictures() -> Option<PathBuf> {
+    let folder = std::env::var_os(PICTURES)?;
+    if folder != "all" {
+        return Some(folder.into());
+    }
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    Some(target.with_file_name("pictures"))
+}
+
+/// A script of `tests/node` that goes through pages.
+pub(crate) fn tour(script: &str) -> Command {
+    let mut command = node(script);
+    if let Some(folder) = pictures() {
+        command.env("PICTURES", folder);
+    }
+    command
+}
+
 /// Sets up a judge that [`run_judge`] can run.
 pub(crate) fn ready(command: Command) -> Command {
     let mut command = piped(command);

@@ -2,8 +2,10 @@
 //! back. Its timers run for real, shortened by the configuration.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use watchfire_domain::time::Timestamp;
 use watchfire_testkit::{Reply, Request, Script};
 
 use super::bodies::Body;
@@ -309,4 +311,87 @@ async fn personal_endpoints_get_what_is_for_their_user() {
             .await
             .expect(status);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_safety_net_ends_a_cool_down_that_is_too_long() {
+    let config = "[contracts.defectdojo.health]\ncooldown = \"1h\"\nsafety_net = \"1s\"\n";
+    let scene = Scene::following(PRODUCT, config, after_pings(&[503])).await;
+    let endpoint = scene.endpoint(&scene.http_url(), json!({})).await;
+    assert_eq!(scene.attempted().await["responseStatusCode"], 503);
+    let watched = scene.in_state(&endpoint, "active_tmp").await;
+    assert_eq!(watched["firstErrorAt"], watched["lastErrorAt"]);
+    assert_eq!(watched["note"], "Response status code: 503");
+    let span = |from: &Value, to: &Value| {
+        let at =
+            |value: &Value| -> Timestamp { serde_json::from_value(value.clone()).expect("a time") };
+        at(to).since(at(from))
+    };
+    assert!(span(&watched["lastErrorAt"], &watched["since"]) >= Duration::from_secs(1));
+    assert_eq!(scene.attempted().await["statusText"], "success");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_can_be_deleted_in_every_state_and_no_timer_brings_it_back() {
+    let short = timers("safety_net = \"1h\"\nprobation = \"500ms\"");
+    let far = [200, 503, 404];
+    for status in far {
+        let scene = Scene::following(PRODUCT, &short, after_pings(&[status])).await;
+        let endpoint = scene.endpoint(&scene.http_url(), json!({})).await;
+        assert_eq!(scene.attempted().await["responseStatusCode"], status);
+        let api = scene.server.api();
+        let path = scene.app.path(&format!("/endpoint/{endpoint}"));
+        let deleted = api.exchange(http::Method::DELETE, &path, None, None).await;
+        deleted.expect("an answer").expect(204);
+        // Another one outlives every timer of the first.
+        let other = scene
+            .endpoint(&scene.receiver.url("/other"), json!({}))
+            .await;
+        scene.receiver.follow(after_pings(&[502]));
+        scene.attempted().await;
+        eventually("its probation ends", async || {
+            let health = scene.app.endpoint_now(&other).await["health"].take();
+            (health["note"] == "Reactivation from active_tmp").then_some(())
+        })
+        .await;
+        api.get(&path).await.expect(404);
+        for action in ["ping", "activate", "deactivate"] {
+            api.post(&format!("{path}/{action}"), &json!({}))
+                .await
+                .expect(404);
+        }
+        let message = scene.app.send_text("finding_closed", FINDING).await;
+        let deliveries = scene.app.destinations_of(&message).await;
+        let ids: Vec<_> = deliveries.iter().map(|delivery| &delivery["id"]).collect();
+        assert_eq!(ids, [&json!(other)], "after {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_names_the_owner_of_a_personal_endpoint() {
+    let scene = Scene::of(PRODUCT, "", ok()).await;
+    let user = json!({
+        "id": 6, "email": "user5@email.com", "first_name": "User", "last_name": "Five",
+        "url_ui": "http://localhost:8080/user/6",
+        "url_api": "http://localhost:8080/api/v2/users/6/",
+    });
+    let bodies = async |count: usize| {
+        let came = scene.receiver.wait_for_count(count).await;
+        let last = came.last().expect("a ping");
+        serde_json::from_slice::<Value>(&last.body).expect("JSON")
+    };
+    let owned = json!({ "owner": "user5" });
+    let endpoint = scene.endpoint(&scene.http_url(), owned).await;
+    assert_eq!(bodies(1).await["user"], json!({ "username": "user5" }));
+    let told = json!({ "metadata": { "user": user.to_string() } });
+    let path = scene.app.path(&format!("/endpoint/{endpoint}"));
+    let api = scene.server.api();
+    let edited = api.exchange(http::Method::PATCH, &path, Some(&told), None);
+    edited.await.expect("an answer").expect(200);
+    let mut whole = user;
+    whole["username"] = json!("user5");
+    assert_eq!(
+        bodies(2).await,
+        json!({ "description": "Test webhook notification", "title": "", "user": whole })
+    );
 }

@@ -5,6 +5,7 @@ use watchfire_domain::time::Timestamp;
 use watchfire_testkit::{Reply, Request, Script};
 
 use super::bodies::Body;
+use super::proof::{assert_shown, attempt_of};
 use super::scene::{STRICT, Scene, ok};
 use crate::harness::{MailServer, eventually};
 
@@ -142,4 +143,22 @@ async fn a_closed_threat_never_overtakes_its_creation() {
     let came = scene.receiver.wait_for_count(4).await;
     let bodies: Vec<_> = came.iter().map(|request| request.body.clone()).collect();
     assert_eq!(bodies, [THREAT, THREAT, THREAT, &closed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_shows_what_was_sent_without_its_secrets() {
+    let scene = Scene::of(PRODUCT, "", ok()).await;
+    let secret = json!({
+        "auth": { "type": "basic", "username": "user", "password": "pass" },
+        "headers": { "X-Key": "k3y" },
+    });
+    scene.endpoint(&scene.https_url(), secret).await;
+    let message = scene.app.send_text("threat.create", THREAT).await;
+    let came = scene.receiver.wait_for_count(1).await.remove(0);
+    let whole = attempt_of(&scene.app, &message).await;
+    let hidden = assert_shown(&whole["request"], &came);
+    assert_eq!(hidden, ["X-Key", "authorization"]);
+    for secret in ["pass", "dXNlcjpwYXNz", "k3y"] {
+        assert!(!whole.to_string().contains(secret), "{whole}");
+    }
 }

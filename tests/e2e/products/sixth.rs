@@ -41,6 +41,10 @@ async fn the_guides_product_sends_what_the_guide_shows() {
     let folder = written(&setup);
     let said = checked(&folder.join("acme")).await.success();
     assert_eq!(said, "acme: correct, 2 event types\n");
+    let said = checked(&folder).await.success();
+    assert_eq!(said, "acme: correct, 2 event types\n");
+    let empty = checked(&folder.join("acme/samples")).await;
+    assert!(empty.stderr.contains("no contract.toml"), "{empty:?}");
 
     let certificate = Certificate::in_folder(setup.folder());
     let receiver = Receiver::start(Script::always(Reply::status(204))).await;

@@ -7,15 +7,19 @@ const { keyboard } = require("../keyboard");
 
 module.exports = async (guide, job) => {
   const titles = new Map();
+  const judged = new Set();
   const see = (place) => async (page, answer, shape, first) => {
     const bytes = await audit(guide, page, answer);
     guide.report.pages.push({ shape, where: guide.place(page.url()), bytes });
-    if (!first) return;
-    unique(guide, titles, await page.title(), shape);
+    if (first) unique(guide, titles, await page.title(), shape);
+    // Filters change what a page lists, not what it is.
+    const [path] = shape.split("?");
+    if (judged.has(path)) return;
+    judged.add(path);
     await accessible(guide, page, "light");
     await accessible(guide, page, "dark");
     await keyboard(guide, page);
-    await guide.picture(page, `${place}${named(shape)}`);
+    await guide.picture(page, `${place}${named(path)}`);
   };
   if (job.link) {
     const page = await guide.customer(job.link);
@@ -36,5 +40,5 @@ function unique(guide, titles, title, shape) {
 
 function named(shape) {
   const name = shape.replace(/^\/(dashboard|portal)/, "").replace(/[{}]/g, "");
-  return name.replace(/[/?&]+/g, "-");
+  return name.replaceAll("/", "-");
 }
