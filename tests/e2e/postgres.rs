@@ -251,3 +251,44 @@ async fn a_node_takes_over_what_a_killed_one_left() {
     assert_eq!(arrived, (0..50).collect::<BTreeSet<u64>>());
     assert_eq!(first.stop().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_stops_no_other_endpoint() {
+    let receiver = Receiver::start(Script::always(Reply::status(204))).await;
+    let database = shared().await;
+    let url = database.fresh_database();
+    let (_, name) = url.rsplit_once('/').expect("a database");
+    let setup = on_url(&url);
+    let server = setup.start().await;
+    let app = Application::create(server.api()).await;
+    for path in ["/damaged", "/sound"] {
+        app.endpoint(&receiver.url(path)).await;
+    }
+    let soon = "SELECT to_char(now() AT TIME ZONE 'UTC' + interval '3 s', \
+         'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
+    let soon = database.run(name, soon);
+    let event = json!({
+        "eventType": "threat.created",
+        "payload": { "n": 1 },
+        "deliverAt": soon.trim(),
+    });
+    app.send_event(&event).await;
+    let damage = "ALTER TABLE owed DROP CONSTRAINT owed_trigger_check; \
+         UPDATE owed SET trigger = 9 WHERE endpoint = (SELECT min(endpoint) FROM owed)";
+    database.run(name, damage);
+    receiver.wait_for_count(1).await;
+    eventually("an operator is told", async || {
+        let log = server.log();
+        let told = log.contains("nothing that is owed to this endpoint can be sent");
+        (told && log.contains("read owed.trigger of row")).then_some(())
+    })
+    .await;
+    assert_eq!(server.stop().await.code(), Some(0));
+    database.run(name, "UPDATE owed SET trigger = 0 WHERE trigger = 9");
+    let server = setup.start().await;
+    receiver.wait_for_count(2).await;
+    let requests = receiver.requests();
+    let targets: Vec<_> = requests.iter().map(|request| &*request.target).collect();
+    assert_eq!(targets, ["/sound", "/damaged"]);
+    assert_eq!(server.stop().await.code(), Some(0));
+}

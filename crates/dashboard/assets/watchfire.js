@@ -124,10 +124,17 @@
   const main = document.querySelector("main[data-stream]");
   if (main) {
     let stale = false, busy = false;
-    const paused = () => document.hidden || document.querySelector("[data-pause][aria-pressed=true]")
+    const held = () => document.querySelector("[data-pause][data-held]");
+    const paused = () => document.hidden || held()
       || document.querySelector("[popover]:popover-open, main .pick :checked") || document.activeElement?.matches("main input, main textarea, main select");
+    // How much a view that is held would show anew stands on the button that lets it go on.
+    const count = (button, fresh) => {
+      const known = new Set(all("tr[data-href]").map((row) => row.dataset.href));
+      const more = all("tr[data-href]", fresh).filter((row) => !known.has(row.dataset.href)).length;
+      say(button.querySelector("[data-label]"), more ? `Resume (${more} new)` : "Resume");
+    };
     const refresh = async () => {
-      if (busy || !stale || paused()) return;
+      if (busy || !stale || document.hidden || (paused() && !held())) return;
       busy = true;
       stale = false;
       try {
@@ -135,6 +142,7 @@
         if (!answer.ok) { stale = true; return; }
         if (answer.redirected) return;
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (held()) { count(held(), fresh); return; }
         // Somebody may have opened a dialog or begun to type meanwhile.
         if (paused()) { stale = true; return; }
         for (const part of all("[data-live][id]")) {
@@ -157,7 +165,8 @@
     document.addEventListener("click", (event) => {
       const pause = event.target.closest("[data-pause]");
       if (!pause) return;
-      pause.setAttribute("aria-pressed", String(pause.getAttribute("aria-pressed") !== "true"));
+      say(pause.querySelector("[data-label]"), pause.toggleAttribute("data-held") ? "Resume" : "Pause");
+      stale = true;
       refresh();
     });
     for (const pause of all("[data-pause][hidden]")) pause.hidden = false;

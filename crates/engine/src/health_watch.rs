@@ -5,11 +5,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use watchfire_domain::health::{Decision, Effect};
 use watchfire_domain::time::Timestamp;
-use watchfire_store::{AppKey, Change, EndpointKey, ShardSet, StoreResult};
+use watchfire_store::{AppKey, Change, EndpointKey, ShardSet, StoreError, StoreResult};
 
 use crate::endpoint::Endpoint;
 use crate::inner::Inner;
 use crate::notices::{About, By};
+use crate::owed::UNREADABLE_REST;
 use crate::timers::Timers;
 
 /// When which endpoint's health changes by itself.
@@ -54,9 +55,19 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
             inner.health.0.lock().clear(*key);
             continue;
         }
-        match inner.catalog.endpoint(*app, *key).await? {
-            Some(endpoint) => pass_time(inner, &endpoint, now).await?,
-            None => inner.health.0.lock().clear(*key),
+        match inner.catalog.endpoint(*app, *key).await {
+            Ok(Some(endpoint)) => pass_time(inner, &endpoint, now).await?,
+            Ok(None) => inner.health.0.lock().clear(*key),
+            Err(error @ StoreError::Inconsistent { .. }) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    endpoint = key.0,
+                    "the health of this endpoint is not looked at"
+                );
+                let later = now + UNREADABLE_REST;
+                inner.health.0.lock().set(*key, *app, later);
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(!due.is_empty())

@@ -5,8 +5,8 @@
 //! for endpoints whose lanes have room; a timer and a wake-up start it, and it uses no data from
 //! either.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use watchfire_domain::limit;
 use watchfire_domain::time::Timestamp;
 use watchfire_store::{
     AppKey, Claim, ClaimedDelivery, EndpointDue, EndpointKey, Life, OwedReason, PING_DUE_AT,
-    ShardSet, Standing, StoreResult, Wanted,
+    ShardSet, Standing, StoreError, StoreResult, Wanted,
 };
 
 use crate::dispatch::{Dispatcher, Job};
@@ -32,6 +32,8 @@ const CLAIM_ROWS_MAX: usize = 512;
 pub(crate) struct OwedIndex {
     known: Mutex<Timers>,
     wake: Notify,
+    /// How many endpoints were looked at last, most of which may have had no room.
+    looked_at: AtomicUsize,
 }
 
 impl OwedIndex {
@@ -44,6 +46,11 @@ impl OwedIndex {
         // Also if an earlier instant is known: it may have passed while the lane had no room or
         // its gate was closed, and nobody else would wake the loop for it.
         self.wake.notify_one();
+    }
+
+    /// Something of this endpoint can't be read: it is tried again after a while.
+    fn set_aside(&self, endpoint: EndpointKey, app: AppKey, now: Timestamp) {
+        self.known.lock().set(endpoint, app, now + UNREADABLE_REST);
     }
 
     /// A delivery of this endpoint was settled. A later one of its record may be due now; its lane
@@ -78,16 +85,35 @@ impl OwedIndex {
     async fn woken(&self) {
         self.wake.notified().await;
     }
+
+    /// How long to rest before the next look. Each outcome may ask for one, and a look at ten thousand
+    /// endpoints that are down takes milliseconds in which no lane moves.
+    fn rest(&self) -> Duration {
+        let looked_at = self.looked_at.load(Ordering::Relaxed);
+        let looked_at = u32::try_from(looked_at).unwrap_or(u32::MAX);
+        REST_PER_ENDPOINT.saturating_mul(looked_at).min(REST_MAX)
+    }
 }
 
 /// Longest sleep: a jump of the wall clock is noticed within it.
 const NAP: Duration = Duration::from_secs(1);
+/// Rest after a look, for each endpoint that was looked at: several times what that takes.
+const REST_PER_ENDPOINT: Duration = Duration::from_micros(1);
+/// The timers know no less.
+const REST_MIN: Duration = Duration::from_millis(1);
+const REST_MAX: Duration = Duration::from_millis(100);
 /// Rest after the store failed.
 const FAULT_REST: Duration = Duration::from_millis(250);
+/// Rest of an endpoint of which something can't be read: somebody may mend it meanwhile.
+pub(crate) const UNREADABLE_REST: Duration = Duration::from_mins(1);
 
 /// Runs [`tick`] whenever something may be due.
 pub(crate) async fn due_loop(inner: Arc<Inner>) {
     loop {
+        let rest = inner.owed.rest();
+        if rest >= REST_MIN {
+            tokio::time::sleep(rest).await;
+        }
         let now = inner.clock.now();
         match tick_all(&inner, now).await {
             Ok(true) => continue,
@@ -123,34 +149,49 @@ async fn tick_all(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool> {
 /// claimed anything.
 pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool> {
     let _claiming = inner.claiming.lock().await;
-    let life = inner.life();
-    let wanted = wanted(inner, now);
-    if wanted.is_empty() {
+    let asked = asked(inner, now);
+    let any = match take(inner, &asked, now).await {
+        Err(StoreError::Inconsistent { .. }) => take_one_by_one(inner, &asked, now).await?,
+        taken => taken?,
+    };
+    inner.pump();
+    Ok(any)
+}
+
+/// An endpoint that is asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    wanted: Wanted,
+    app: AppKey,
+    /// How often it had become owing by then.
+    marks: u64,
+}
+
+async fn take(inner: &Arc<Inner>, asked: &[Asked], now: Timestamp) -> StoreResult<bool> {
+    if asked.is_empty() {
         return Ok(false);
     }
-    let asked: HashMap<_, _> = wanted
-        .iter()
-        .map(|(wanted, app, marks)| (wanted.endpoint, (*app, *marks)))
-        .collect();
     // Forgotten before the claim, so that what becomes due meanwhile is not lost.
     {
         let mut known = inner.owed.known.lock();
-        for endpoint in asked.keys() {
-            known.clear(*endpoint);
+        for asked in asked {
+            known.clear(asked.wanted.endpoint);
         }
     }
+    let life = inner.life();
     let lease_until = now + limit::LEASE;
     let claim = Claim {
         life: (*life).clone(),
         now,
         lease_until,
-        wanted: wanted.iter().map(|(wanted, ..)| *wanted).collect(),
+        wanted: asked.iter().map(|asked| asked.wanted).collect(),
     };
     let claimed = inner.store.claim(claim).await;
     let claimed = inner.mind(&life, claimed).inspect_err(|error| {
         inner.metrics.store_failed(error);
-        for (endpoint, (app, _)) in &asked {
-            inner.owed.note(*endpoint, *app, Some(now));
+        for asked in asked {
+            let endpoint = asked.wanted.endpoint;
+            inner.owed.note(endpoint, asked.app, Some(now));
         }
     })?;
     after_what_is_committed(inner, &claimed.deliveries).await;
@@ -158,11 +199,32 @@ pub(crate) async fn tick(inner: &Arc<Inner>, now: Timestamp) -> StoreResult<bool
     for claimed in claimed.deliveries {
         enqueue(inner, (&life, lease_until), claimed).await;
     }
-    for due in claimed.endpoints.values() {
-        let (_, marks) = asked.get(&due.endpoint).copied().unwrap_or((due.app, 0));
-        note_rest(inner, *due, marks);
+    for asked in asked {
+        if let Some(due) = claimed.endpoints.get(&asked.wanted.endpoint) {
+            note_rest(inner, *due, asked.marks);
+        }
     }
-    inner.pump();
+    Ok(any)
+}
+
+/// A row that can't be read stops its own endpoint, and no other.
+async fn take_one_by_one(inner: &Arc<Inner>, asked: &[Asked], now: Timestamp) -> StoreResult<bool> {
+    let mut any = false;
+    for asked in asked {
+        match take(inner, std::slice::from_ref(asked), now).await {
+            Ok(taken) => any |= taken,
+            Err(error @ StoreError::Inconsistent { .. }) => {
+                let endpoint = asked.wanted.endpoint;
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    endpoint = endpoint.0,
+                    "nothing that is owed to this endpoint can be sent"
+                );
+                inner.owed.set_aside(endpoint, asked.app, now);
+            }
+            Err(error) => return Err(error),
+        }
+    }
     Ok(any)
 }
 
@@ -185,32 +247,32 @@ async fn after_what_is_committed(inner: &Inner, claimed: &[ClaimedDelivery]) {
     }
 }
 
-/// Endpoints that are due and have room, each with how much, within the bounds of one claim; and
-/// how often it had become owing by then.
-fn wanted(inner: &Inner, now: Timestamp) -> Vec<(Wanted, AppKey, u64)> {
+/// Endpoints that are due and have room, each with how much, within the bounds of one claim.
+fn asked(inner: &Inner, now: Timestamp) -> Vec<Asked> {
     let due = inner.owed.known.lock().due(now);
+    inner.owed.looked_at.store(due.len(), Ordering::Relaxed);
     let mut shared = inner.shared.lock();
     if !shared.station.may_start(Instant::now()) {
         return Vec::new();
     }
     let mut left = CLAIM_ROWS_MAX;
-    let mut wanted = Vec::new();
+    let mut asked = Vec::new();
     for (endpoint, app) in due {
         if !shared.station.makes(endpoint) {
             inner.owed.known.lock().clear(endpoint);
             continue;
         }
-        let takes = takes(inner, &shared.dispatcher, endpoint, left);
-        if takes.limit > 0 {
-            left -= takes.limit;
+        let wanted = takes(inner, &shared.dispatcher, endpoint, left);
+        if wanted.limit > 0 {
+            left -= wanted.limit;
             let marks = shared.dispatcher.asked(endpoint);
-            wanted.push((takes, app, marks));
+            asked.push(Asked { wanted, app, marks });
         }
-        if left == 0 || wanted.len() == limit::CLAIM_ENDPOINTS_MAX {
+        if left == 0 || asked.len() == limit::CLAIM_ENDPOINTS_MAX {
             break;
         }
     }
-    wanted
+    asked
 }
 
 /// What an endpoint can take now. One whose gate is closed takes pings, and is asked for them only

@@ -25,7 +25,7 @@ use crate::session::Tx;
 mod tests;
 
 #[derive(Clone, Copy, Debug)]
-struct Migration {
+pub(crate) struct Migration {
     version: i64,
     name: &'static str,
     sql: &'static str,
@@ -33,7 +33,7 @@ struct Migration {
     oldest: i64,
 }
 
-const MIGRATIONS: &[Migration] = &[
+pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         name: "ledger",
@@ -126,15 +126,18 @@ impl From<Fault> for MigrationError {
 pub(crate) const LOCK_SCHEMA: &str =
     "SELECT pg_advisory_xact_lock(1464158278, hashtext(current_schema()))";
 
-/// Applies what is missing, all or nothing.
-pub(crate) async fn migrate(tx: &Tx) -> Result<(), MigrationError> {
-    bring_to(tx, MIGRATIONS).await
-}
+/// How long a change waits for a table, in milliseconds. Meanwhile everybody else's work on the table
+/// waits behind it, so it gives up early and is tried again.
+const TABLE_WAIT_MS: u64 = 1_000;
 
-async fn bring_to(tx: &Tx, migrations: &[Migration]) -> Result<(), MigrationError> {
+/// Applies what is missing, all or nothing.
+pub(crate) async fn bring_to(tx: &Tx, migrations: &[Migration]) -> Result<(), MigrationError> {
     // Another node may be busy with a long one.
-    tx.batch("SET LOCAL statement_timeout = 0").await?;
+    tx.batch("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .await?;
     tx.query(LOCK_SCHEMA, params![]).await?;
+    tx.batch(&format!("SET LOCAL lock_timeout = {TABLE_WAIT_MS}"))
+        .await?;
     tx.batch(LEDGER_OF_MIGRATIONS).await?;
     let known = migrations.last().map_or(0, |migration| migration.version);
     let found = applied(tx, known).await?;

@@ -1,6 +1,7 @@
 //! Opens the store and names everything that can be wrong with a database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
@@ -11,7 +12,7 @@ use crate::address::Address;
 use crate::fault::{Fault, FaultResult};
 use crate::hints::Hints;
 use crate::ledger::Places;
-use crate::migration::{MigrationError, migrate};
+use crate::migration::{MIGRATIONS, Migration, MigrationError, bring_to};
 use crate::parameter::params;
 use crate::partition::Days;
 use crate::pool::{Pool, Shared};
@@ -97,7 +98,17 @@ pub enum OpenError {
     HalfMoved,
     #[error("open the database: its migration {version} is not the one of this server")]
     ChangedMigration { version: i64 },
+    #[error(
+        "bring the database to this version's schema: somebody else, a dump perhaps, keeps a table \
+         locked that has to be changed; start again when that is done"
+    )]
+    InUse,
 }
+
+/// How often a schema is tried to be brought up to date while somebody keeps a table locked.
+const MIGRATION_TRIES_MAX: usize = 200;
+/// Between two tries: whoever waited behind the last has its turn.
+const MIGRATION_REST: Duration = Duration::from_secs(2);
 
 /// The oldest server whose partitions and statistics we have tried.
 const VERSION_MIN: i64 = 150_000;
@@ -138,16 +149,46 @@ impl Postgres {
             places: Places::default(),
             hints: Arc::new(hints),
         };
-        let wrong = |fault| classify(&at, fault);
-        let tx = store.ledger.begin(Mode::Write).await.map_err(wrong)?;
-        store.check_server(&tx, &at).await?;
-        let migrated = migrate(&tx).await;
-        migrated.map_err(|error| match error {
-            MigrationError::Fault(fault) => wrong(fault),
-            MigrationError::Refused(error) => error,
-        })?;
-        tx.commit().await.map_err(wrong)?;
+        store.bring_up_to_date(&at, MIGRATIONS).await?;
         Ok(store)
+    }
+
+    /// Brings the schema to this version. A table that somebody else keeps locked, as a dump does, is
+    /// waited for in such a way that nobody waits behind us.
+    pub(crate) async fn bring_up_to_date(
+        &self,
+        at: &str,
+        migrations: &[Migration],
+    ) -> Result<(), OpenError> {
+        for _ in 0..MIGRATION_TRIES_MAX {
+            match self.try_to_bring_up_to_date(at, migrations).await {
+                Err(MigrationError::Fault(fault)) if fault.is_locked_out() => {
+                    warn!("a table to be changed is in use, by a dump perhaps; waiting for it");
+                    tokio::time::sleep(MIGRATION_REST).await;
+                }
+                Err(MigrationError::Fault(fault)) => return Err(classify(at, fault)),
+                Err(MigrationError::Refused(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+        Err(OpenError::InUse)
+    }
+
+    async fn try_to_bring_up_to_date(
+        &self,
+        at: &str,
+        migrations: &[Migration],
+    ) -> Result<(), MigrationError> {
+        let tx = self.ledger.begin(Mode::Write).await?;
+        let checked = self.check_server(&tx, at).await;
+        checked.map_err(MigrationError::Refused)?;
+        match bring_to(&tx, migrations).await {
+            Ok(()) => Ok(tx.commit().await?),
+            Err(error) => {
+                tx.roll_back().await;
+                Err(error)
+            }
+        }
     }
 
     async fn check_server(&self, tx: &Tx, at: &str) -> Result<(), OpenError> {

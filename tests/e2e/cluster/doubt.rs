@@ -88,3 +88,26 @@ async fn what_another_node_accepted_later_does_not_overtake_a_commit_in_doubt() 
         assert_eq!(places, [0, 1, 2, 3], "in order, each once");
     }
 }
+
+#[tokio::test]
+async fn a_node_that_does_not_hear_that_it_has_joined_keeps_its_name() {
+    let database = shared_database().await;
+    let url = database.fresh_database();
+    let relay = Relay::to(database.port()).await;
+    let (direct, relayed) = (database.port().to_string(), relay.port().to_string());
+    let behind = url.replace(&direct, &relayed);
+    let nodes = vec![
+        setup(0, &behind, Leases::Short),
+        setup(1, &url, Leases::Short),
+    ];
+    let cluster = Cluster::of(nodes).await;
+    let epoch = cluster.epoch(0).await;
+    cluster.pause(0);
+    cluster.until_taken_over(0, 1, epoch).await;
+    let held = relay.hold_commit_of("INSERT INTO node ");
+    cluster.resume(0);
+    held.stands().await;
+    held.cut();
+    cluster.until_even().await;
+    assert_eq!(cluster.said(0, "runs under the same name"), 0);
+}

@@ -31,7 +31,7 @@ pub(super) async fn app_portal_access(
     body: Body,
 ) -> ApiResult<Response> {
     let input = body.parse_or_default::<AppPortalAccessIn>()?;
-    let grant = input.grant();
+    let grant = input.grant()?;
     let app = find_or_create(&api, &scope, input.application).await?;
     audit::note_portal_link(api.engine(), &app).await?;
     let id = app.stored.application.id;

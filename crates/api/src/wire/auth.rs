@@ -10,14 +10,15 @@ use watchfire_engine::identity::Grant;
 use watchfire_engine::service::tokens::{self, ExpireInput};
 
 use super::application::ApplicationIn;
+use super::field::all_named;
+use crate::error::ApiResult;
 
 /// Whom to give access.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AppPortalAccessIn {
     /// Which flagged event types are visible.
-    #[schema(value_type = Option<Vec<String>>)]
-    pub(crate) feature_flags: Option<Vec<EventType>>,
+    pub(crate) feature_flags: Option<Vec<String>>,
     /// Created if the path names none that exists.
     pub(crate) application: Option<ApplicationIn>,
     /// What may be done with the link; all a customer may do if absent.
@@ -101,7 +102,7 @@ impl Capability {
 
 impl AppPortalAccessIn {
     /// What the token gives. Whoever may do something may look as well.
-    pub(crate) fn grant(&self) -> Grant {
+    pub(crate) fn grant(&self) -> ApiResult<Grant> {
         let look = Scope::EndpointsRead;
         let scopes = match (self.read_only, &self.capabilities) {
             (Some(true), _) => Some(Scopes::from_iter([look])),
@@ -111,13 +112,13 @@ impl AppPortalAccessIn {
             }
             (_, None) => None,
         };
-        let flags = self.feature_flags.as_deref().unwrap_or_default();
-        Grant {
+        let flags: Vec<EventType> = all_named("featureFlags", self.feature_flags.clone())?;
+        Ok(Grant {
             feature_flags: flags.iter().map(ToString::to_string).collect(),
             scopes,
             life: self.expiry.map(Duration::from_secs),
             session: self.session_id.clone().map(|session| session.0),
-        }
+        })
     }
 }
 

@@ -44,6 +44,18 @@ where
         .map_err(|reason| ApiError::body(field, reason))
 }
 
+/// A list of such names.
+pub(crate) fn all_named<T>(field: &'static str, texts: Option<Vec<String>>) -> ApiResult<Vec<T>>
+where
+    T: TryFrom<String, Error: Display>,
+{
+    let names = texts.unwrap_or_default().into_iter();
+    names
+        .map(T::try_from)
+        .collect::<Result<_, _>>()
+        .map_err(|reason| ApiError::body(field, reason))
+}
+
 /// A patch's value under its present or its older name; the present one counts.
 pub(crate) fn either<T>(present: Edit<T>, older: Edit<T>) -> Edit<T> {
     match present {

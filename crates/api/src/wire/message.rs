@@ -15,7 +15,7 @@ use watchfire_engine::service::messages::{Example, MessageInput};
 use watchfire_store::MessageFilter;
 
 use super::application::ApplicationIn;
-use super::field::{named, required};
+use super::field::{all_named, named, required};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::page::{PageQuery, WindowQuery};
 
@@ -289,8 +289,7 @@ pub(crate) struct MessageSearchIn {
     /// Answer the payloads.
     #[serde(default)]
     with_content: bool,
-    #[schema(value_type = Option<Vec<String>>)]
-    event_types: Option<Vec<EventType>>,
+    event_types: Option<Vec<String>>,
 }
 
 impl MessageSearchIn {
@@ -298,10 +297,10 @@ impl MessageSearchIn {
         let max = limit::EVENT_TYPES_PER_ENDPOINT_MAX;
         if self.event_types.as_ref().is_some_and(|all| all.len() > max) {
             let reason = format!("may have at most {max} names");
-            return Err(ApiError::body("event_types", reason));
+            return Err(ApiError::body("eventTypes", reason));
         }
         let filter = MessageFilter {
-            event_types: self.event_types.unwrap_or_default(),
+            event_types: all_named("eventTypes", self.event_types)?,
             channel: self.channel,
             tag: self.tag,
             without_payload: !self.with_content,

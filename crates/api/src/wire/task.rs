@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use watchfire_domain::id::{EventType, Ksuid, TaskId};
+use watchfire_domain::id::{Ksuid, TaskId};
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::reports::{Subscriptions, Usage};
 use watchfire_engine::service::tasks::TaskInput;
 use watchfire_store::{Task, TaskFailure, TaskKind, TaskState};
 
 use super::attempt::{MessageStatus, StatusCodeClass};
-use super::field::required;
+use super::field::{all_named, required};
 use super::report::{AppEventTypesOut, AppUsageOut};
 use crate::error::ApiResult;
 
@@ -51,8 +51,7 @@ pub(crate) struct BulkReplayIn {
     /// Now unless given.
     #[schema(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
-    #[schema(value_type = Option<Vec<String>>)]
-    event_types: Option<Vec<EventType>>,
+    event_types: Option<Vec<String>>,
     #[schema(max_length = 128)]
     channel: Option<String>,
     #[schema(max_length = 128)]
@@ -75,8 +74,7 @@ pub(crate) struct CancelMsgsIn {
     /// Only messages created before then.
     #[schema(value_type = String, required, format = DateTime)]
     created_before: Option<Timestamp>,
-    #[schema(value_type = Option<Vec<String>>)]
-    event_types: Option<Vec<EventType>>,
+    event_types: Option<Vec<String>>,
     #[schema(max_length = 128)]
     channel: Option<String>,
     #[schema(max_length = 128)]
@@ -114,7 +112,7 @@ impl BulkReplayIn {
         Ok(TaskInput {
             since: Some(required("since", self.since)?),
             until: self.until,
-            event_types: self.event_types.unwrap_or_default(),
+            event_types: all_named("eventTypes", self.event_types)?,
             channel: self.channel,
             tag: self.tag,
             status: self.status.map(|status| status.0),
@@ -129,7 +127,7 @@ impl CancelMsgsIn {
     pub(crate) fn into_input(self) -> ApiResult<TaskInput> {
         Ok(TaskInput {
             until: Some(required("createdBefore", self.created_before)?),
-            event_types: self.event_types.unwrap_or_default(),
+            event_types: all_named("eventTypes", self.event_types)?,
             channel: self.channel,
             tag: self.tag,
             ..TaskInput::default()

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,13 +26,20 @@ use watchfire_testkit::{FakeClock, Receiver, Reply, Script, SeededEntropy};
 pub(crate) const SECRET: &str = "a secret that signs tokens";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Ids by chance, but no jitter: what a transcript says of the next attempt does not depend on who
-/// drew before.
-struct Steady(SeededEntropy);
+/// Ids that sort as they were drawn, since time stands still, and no jitter: a transcript does not
+/// depend on who drew before.
+#[derive(Default)]
+struct Steady(AtomicU64);
 
 impl Entropy for Steady {
     fn fill(&self, bytes: &mut [u8]) {
-        self.0.fill(bytes);
+        let drawn = self.0.fetch_add(1, Ordering::Relaxed);
+        for (byte, count) in bytes.iter_mut().zip(drawn.to_be_bytes()) {
+            *byte = count;
+        }
+        if let Some((_, rest)) = bytes.split_at_mut_checked(size_of::<u64>()) {
+            SeededEntropy::new(drawn).fill(rest);
+        }
     }
 
     fn unit(&self) -> f64 {
@@ -104,7 +112,7 @@ impl Server {
             policy: Arc::default(),
             contracts: Arc::new(Catalog::embedded()),
             clock: Arc::new(clock.clone()),
-            entropy: Arc::new(Steady(SeededEntropy::new(1))),
+            entropy: Arc::<Steady>::default(),
             vault: Arc::new(Vault::new(&[7; 32])),
             post: None,
         };

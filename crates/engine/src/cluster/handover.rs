@@ -26,11 +26,22 @@ pub(super) async fn take_over(inner: &Arc<Inner>, at_most: usize) -> StoreResult
         if shared.station.life != life {
             return Ok(());
         }
-        shared.station.held = shared.station.held.with(taken);
+        shared.station.take(taken);
     }
     tracing::info!(shards = taken.len(), "took shards over");
+    learn_what_was_taken(inner).await
+}
+
+/// Learns what waits for shards that were taken. If that fails, it is tried again in the next round:
+/// until then nothing that is owed to their endpoints would be sent.
+pub(super) async fn learn_what_was_taken(inner: &Arc<Inner>) -> StoreResult<()> {
+    let taken = inner.shared.lock().station.unlearned;
+    if taken.is_empty() {
+        return Ok(());
+    }
     inner.share_rates().await;
     recover::learn(inner, taken).await?;
+    inner.shared.lock().station.learned(taken);
     inner.new_task.notify_one();
     Ok(())
 }

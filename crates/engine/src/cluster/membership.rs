@@ -9,7 +9,7 @@ use watchfire_store::{
     Beat, Joined, Life, Load, Member, Members, NodeId, ShardSet, StoreError, StoreResult,
 };
 
-use super::handover::{hand_over, take_over};
+use super::handover::{hand_over, learn_what_was_taken, take_over};
 use super::{Company, Rhythm, Station, VERSION, burial};
 use crate::dispatch::{Dispatcher, FreshMarks};
 use crate::inner::Inner;
@@ -54,6 +54,7 @@ async fn join(inner: &Arc<Inner>, rhythm: Rhythm, node: NodeId) -> StoreResult<u
     // Noted before anything is read: what is read later is as new or newer.
     let changes = inner.store.newest_change().await?;
     let beat = inner.sign_of_life(rhythm);
+    inner.shared.lock().station.ask_to_join();
     let Joined { life, shards, .. } = inner.store.join(&node, beat).await?;
     let checkpoint = inner.store.checkpoint(&life).await?;
     tracing::info!(node = %life.node.0, epoch = life.epoch.0, shards = shards.len(), "joined");
@@ -69,7 +70,12 @@ async fn join(inner: &Arc<Inner>, rhythm: Rhythm, node: NodeId) -> StoreResult<u
     inner.keyring.forget_all();
     inner.revocations.forget();
     *inner.changes_seen.lock() = changes;
-    recover::recover(inner).await
+    let recovered = recover::recover(inner).await;
+    if recovered.is_err() {
+        // A life that does not know what it left would never send it: it ends, and another begins.
+        inner.shared.lock().station.lapse();
+    }
+    recovered
 }
 
 /// Says that this node is alive, over and over.
@@ -140,6 +146,7 @@ pub(crate) async fn round(inner: &Arc<Inner>, rhythm: Rhythm) -> StoreResult<()>
     if inner.shared.lock().station.may_judge_others(rhythm) {
         burial::bury_the_dead(inner).await?;
     }
+    learn_what_was_taken(inner).await?;
     let members = inner.store.members().await?;
     inner.rest_at(members.newest);
     let (held, leaving) = {
@@ -207,7 +214,10 @@ async fn begin_as_free_name(inner: &Arc<Inner>, rhythm: Rhythm, before: &Life) -
             && lives(member, &members)
     };
     let mut node = before.node.clone();
-    if members.members.iter().any(is_taken) {
+    // Its own, if an answer got lost; and if it is another server's after all, that one will see a
+    // life under its name that is not its own, and go on under another.
+    let may_be_its_own = inner.shared.lock().station.has_asked_to_join();
+    if !may_be_its_own && members.members.iter().any(is_taken) {
         node = NodeId(format!("{}-{}", inner.config.node.0, before.epoch.0));
         tracing::error!(
             name = %before.node.0,

@@ -16,6 +16,10 @@ pub(crate) struct Station {
     pub(crate) held: ShardSet,
     /// Shards it still holds in the store, but hands over.
     pub(crate) leaving: ShardSet,
+    /// Shards it holds without having learned yet what waits for them.
+    pub(super) unlearned: ShardSet,
+    /// Whether it asked for a new life and got no answer.
+    asked_to_join: bool,
     start: Start,
     heard: Heard,
 }
@@ -44,6 +48,8 @@ impl Station {
             life: Arc::new(Life { node, epoch }),
             held: ShardSet::NONE,
             leaving: ShardSet::NONE,
+            unlearned: ShardSet::NONE,
+            asked_to_join: false,
             start: Start::Never,
             heard: Heard::default(),
         }
@@ -55,6 +61,8 @@ impl Station {
             life: Arc::new(life),
             held: ShardSet::ALL,
             leaving: ShardSet::NONE,
+            unlearned: ShardSet::NONE,
+            asked_to_join: false,
             start: Start::Always,
             heard: Heard::default(),
         }
@@ -70,6 +78,8 @@ impl Station {
             life: Arc::new(life),
             held,
             leaving: ShardSet::NONE,
+            unlearned: ShardSet::NONE,
+            asked_to_join: false,
             start: Start::Until(until),
             heard,
         }
@@ -117,9 +127,30 @@ impl Station {
         self.start = Start::Never;
     }
 
+    /// A new life is asked for. Until the answer comes, a life under this node's name may be it.
+    pub(super) fn ask_to_join(&mut self) {
+        self.asked_to_join = true;
+    }
+
+    pub(super) fn has_asked_to_join(&self) -> bool {
+        self.asked_to_join
+    }
+
+    /// Shards were taken.
+    pub(super) fn take(&mut self, shards: ShardSet) {
+        self.held = self.held.with(shards);
+        self.unlearned = self.unlearned.with(shards);
+    }
+
+    /// What waits for these shards is known.
+    pub(super) fn learned(&mut self, shards: ShardSet) {
+        self.unlearned = self.unlearned.without(shards);
+    }
+
     /// Shards begin to be handed over.
     pub(super) fn begin_handover(&mut self, shards: ShardSet) {
         self.held = self.held.without(shards);
+        self.unlearned = self.unlearned.without(shards);
         self.leaving = self.leaving.with(shards);
     }
 }

@@ -1,6 +1,8 @@
 //! Two versions on one database: what the next one may do under this one, and what this one may do
 //! after it.
 
+use std::time::Duration;
+
 use watchfire_testkit::Postgres as Server;
 
 use super::*;
@@ -93,6 +95,30 @@ async fn a_schema_that_was_only_added_to_is_used_by_older_servers() {
     world.start().await.expect("an older server may start");
     let again = world.upgrade(additive()).await;
     again.expect("the second node of the next version finds it done");
+}
+
+#[tokio::test]
+async fn a_dump_holds_up_the_upgrade_and_nobody_behind_it() {
+    let world = World::new().await;
+    let dump = world.store.people.begin(Mode::Read).await.expect("begin");
+    let read = "SET LOCAL idle_in_transaction_session_timeout = 0; \
+         LOCK TABLE message IN ACCESS SHARE MODE";
+    dump.batch(read).await.expect("a dump reads it");
+    let locked_out = world.upgrade(additive()).await;
+    assert!(
+        matches!(&locked_out, Err(MigrationError::Fault(fault)) if fault.is_locked_out()),
+        "{locked_out:?}"
+    );
+    let mut migrations = MIGRATIONS.to_vec();
+    migrations.push(additive());
+    let upgrade = world.store.bring_up_to_date("here", &migrations);
+    let end_of_dump = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        dump.commit().await
+    };
+    let (upgraded, ended) = tokio::join!(upgrade, end_of_dump);
+    ended.expect("nobody minds the dump");
+    upgraded.expect("it waited");
 }
 
 #[tokio::test]

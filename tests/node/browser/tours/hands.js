@@ -31,9 +31,10 @@ module.exports = async (guide, job) => {
 async function holding(guide, job, list) {
   const [held, live] = [await guide.operator(), await guide.operator()];
   for (const page of [held, live]) await page.goto(list, { waitUntil: "load" });
-  const pause = held.getByRole("button", { name: "Pause", exact: true });
-  const press = () => pause.click();
-  await rests(guide, job, { held, live, record: "R-paused", hold: press, release: press });
+  const press = (name) => () => held.getByRole("button", { name, exact: true }).click();
+  // What has come meanwhile stands on the button.
+  await rests(guide, job, { held, live, record: "R-paused", hold: press("Pause"), release: press("Resume (1 new)") });
+  await held.getByRole("button", { name: "Pause", exact: true }).waitFor();
   const ticks = held.locator("tbody .pick :checked");
   const key = (...keys) => async () => { for (const key of keys) await held.keyboard.press(key); };
   await held.locator("h1").click();

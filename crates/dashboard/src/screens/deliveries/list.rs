@@ -68,8 +68,8 @@ fn actions(at: &InApp, fields: &Fields) -> Markup {
     let export = |kind: &str| at.path(&format!("/deliveries/export.{kind}{query}"));
     html! {
         @if fields.filled("from").is_none() {
-            button.button type="button" data-pause aria-pressed="false" hidden {
-                (icon(Icon::Pause)) "Pause"
+            button.button type="button" data-pause hidden {
+                (icon(Icon::Pause)) span data-label { "Pause" }
             }
         }
         (control::link(Weight::Plain, None, "CSV", &export("csv")))

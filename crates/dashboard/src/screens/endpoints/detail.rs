@@ -6,8 +6,9 @@ use axum::extract::Path;
 use axum::response::Response;
 use maud::{Markup, html};
 use watchfire_domain::endpoint::Auth;
-use watchfire_domain::health::{DisableCause, Health, State};
+use watchfire_domain::health::{DisableCause, Health, State, Trouble};
 use watchfire_domain::scope::Scope;
+use watchfire_domain::time::Timestamp;
 use watchfire_engine::service::endpoints::OpenEndpoint;
 use watchfire_engine::service::{activity, attempts, headers};
 use watchfire_store::{
@@ -150,19 +151,23 @@ fn done(name: &str) -> Markup {
 /// The one thing to know first, if something is wrong.
 fn trouble(at: &InApp, known: &Known) -> Markup {
     let stored = &known.endpoint.stored;
+    let now = at.view.now;
+    let trouble = stored.health.trouble();
     if stored.endpoint.settings.disabled {
         return block::callout(
             Tone::Quiet,
             "Switched off",
             &html! {
                 p { "Its owner switched it off. New events pass it by." }
+                @if let Some(trouble) = trouble {
+                    p { "Before that: " (failures(trouble, now)) }
+                }
             },
         );
     }
-    let Some(trouble) = stored.health.trouble() else {
+    let Some(trouble) = trouble else {
         return html! {};
     };
-    let now = at.view.now;
     let first = time::absolute(trouble.first_error_at);
     let (title, tone) = if stored.health.state() == State::Disabled {
         (
@@ -176,17 +181,21 @@ fn trouble(at: &InApp, known: &Known) -> Markup {
         tone,
         &title,
         &html! {
-            p {
-                (grouped(u64::from(trouble.failures)))
-                (if trouble.failures == 1 { " failure" } else { " failures in a row" })
-                ", the last " (time::relative(trouble.last_error_at, now)) ": "
-                (trouble.last_outcome) "."
-            }
+            p { (failures(trouble, now)) }
             @if let Health::Suspended { check_at, .. } = &stored.health {
                 p { "It is left alone for now; it is asked again " (time::countdown(*check_at, now)) "." }
             }
         },
     )
+}
+
+fn failures(trouble: &Trouble, now: Timestamp) -> Markup {
+    html! {
+        (grouped(u64::from(trouble.failures)))
+        (if trouble.failures == 1 { " failure" } else { " failures in a row" })
+        ", the last " (time::relative(trouble.last_error_at, now)) ": "
+        (trouble.last_outcome) "."
+    }
 }
 
 fn numbers(at: &InApp, known: &Known) -> Markup {
