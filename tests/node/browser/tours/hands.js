@@ -32,8 +32,8 @@ async function holding(guide, job, list) {
   const [held, live] = [await guide.operator(), await guide.operator()];
   for (const page of [held, live]) await page.goto(list, { waitUntil: "load" });
   const press = (name) => () => held.getByRole("button", { name, exact: true }).click();
-  // What has come meanwhile stands on the button.
-  await rests(guide, job, { held, live, record: "R-paused", hold: press("Pause"), release: press("Resume (1 new)") });
+  // What has come for the two endpoints meanwhile stands on the button.
+  await rests(guide, job, { held, live, record: "R-paused", hold: press("Pause"), release: press("Resume (2 new)") });
   await held.getByRole("button", { name: "Pause", exact: true }).waitFor();
   const ticks = held.locator("tbody .pick :checked");
   const key = (...keys) => async () => { for (const key of keys) await held.keyboard.press(key); };
