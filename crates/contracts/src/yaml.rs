@@ -190,6 +190,8 @@ pub fn read(text: &str) -> Result<Option<Node>, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn plain(line: usize, text: &str) -> Node {
@@ -278,5 +280,36 @@ mod tests {
             panic!("a list");
         };
         assert_eq!(list[0].value, Value::Alias);
+    }
+
+    /// A caller of the API may send such a text.
+    #[test]
+    fn a_megabyte_of_anything_ends() {
+        for part in [
+            "[", "{", "- ", "? ", ": ", "a: ", "&a ", "*a ", "!!a ", "'", "\"", "|\n", "#", "a\n",
+            "\n", "- a\n", "a: [\n", "[],", "{a: ", "%\n", "---\n", "\t", "\u{feff}", "a,", "\\",
+            " ",
+        ] {
+            let text = part.repeat(1_000_000 / part.len());
+            if let Ok(Some(node)) = read(&text) {
+                drop(node.into_json());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_read_or_refused_with_a_line_of_its_own(
+            text in r#"([\[\]{}"':,#&*!|>%@?\-~\\ \n\ta-e0-2é]|: |- |\n {1,3}|---\n){0,40}"#,
+        ) {
+            let lines = text.lines().count() + 1;
+            let fault = match read(&text) {
+                Ok(node) => node.and_then(|node| node.into_json().err()),
+                Err(fault) => Some(fault),
+            };
+            if let Some(fault) = fault {
+                prop_assert!(fault.line <= lines, "{fault} of {lines} in {text:?}");
+            }
+        }
     }
 }

@@ -119,6 +119,8 @@ fn parse(line: &[u8]) -> Option<(u16, bool, String)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     async fn read(bytes: &[u8]) -> Result<Reply, ReadFault> {
@@ -180,5 +182,24 @@ mod tests {
         let long = format!("550 {}\r\n", "y".repeat(1_000));
         let reply = read(long.as_bytes()).await.expect("a reply");
         assert_eq!(reply.to_string().len(), 4 + TEXT_CHARS_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_says_is_one_reply_or_none(
+            bytes in prop::collection::vec(
+                prop_oneof![Just(b'2'), Just(b'5'), Just(b'0'), Just(b'-'), Just(b' '), Just(b'\r'),
+                    Just(b'\n'), any::<u8>()],
+                0..120,
+            ),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            if let Ok(reply) = runtime.block_on(read(&bytes)) {
+                let text = reply.to_string();
+                prop_assert!((200..600).contains(&reply.code), "{reply:?}");
+                prop_assert!(!text.contains(char::is_control), "{reply:?}");
+                prop_assert!(bytes.starts_with(&text.as_bytes()[..3]), "{reply:?}");
+            }
+        }
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const DOCUMENT: &str = r"
@@ -125,5 +127,82 @@ fn one_document_must_be_sent() {
         let input: EventTypeImportOpenApiIn = serde_json::from_str(body).expect("it is one");
         let refused = input.into_import().expect_err(body);
         assert!(format!("{refused:?}").contains("Generic"), "{refused:?}");
+    }
+}
+
+/// What documents are made of.
+fn member() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        Just(json!(true)),
+        Just(json!("text")),
+        prop::sample::select(vec![
+            json!({"$ref": "#/components/schemas/A"}),
+            json!({"$ref": "#/components/schemas/B"}),
+            json!({"$ref": "#/webhooks/a.b"}),
+            json!({"$ref": "#"}),
+            json!({"$ref": "#/components/schemas/~1~0%41"}),
+            json!({"$ref": "other.yaml#/A"}),
+            json!({"$ref": 7}),
+        ]),
+    ];
+    let names = vec![
+        "post",
+        "get",
+        "requestBody",
+        "content",
+        "application/json",
+        "schema",
+        "schemas",
+        "properties",
+        "items",
+        "A",
+        "B",
+        "$defs",
+        "x-svix-feature-flags",
+    ];
+    leaf.prop_recursive(6, 48, 4, move |inner| {
+        let named =
+            prop::collection::btree_map(prop::sample::select(names.clone()), inner.clone(), 0..4);
+        prop_oneof![
+            named.prop_map(|all| json!(all)),
+            prop::collection::vec(inner, 0..3).prop_map(Value::Array),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_document_of_any_shape_is_read_or_refused(
+        hook in member(),
+        a in member(),
+        b in member(),
+    ) {
+        let document = json!({
+            "webhooks": {"a.b": hook, "c": {"post": {"requestBody": {"content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/A"}},
+            }}}}},
+            "components": {"schemas": {"A": a, "B": b}},
+        });
+        if let Ok(read) = imported(&document.to_string()) {
+            for input in read.event_types.values() {
+                let schemas = input.schemas.as_ref().map_or(0, |all| all.to_string().len());
+                prop_assert!(schemas <= limit::IMPORT_BYTES_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_was_cut_and_mended_is_read_or_refused(
+        at in 0..DOCUMENT.len(),
+        length in 0..40_usize,
+        instead in r#"[\[\]{}"':,#&*!|>%@ \n\ta-z$/-]{0,12}"#,
+    ) {
+        let end = DOCUMENT.len().min(at + length);
+        // The document is ASCII, so it can be cut anywhere.
+        let text = format!("{}{instead}{}", &DOCUMENT[..at], &DOCUMENT[end..]);
+        if let Ok(read) = imported(&text) {
+            prop_assert!(read.event_types.len() <= 4);
+        }
     }
 }
