@@ -7,7 +7,7 @@ use watchfire_domain::audit::Actor;
 use watchfire_domain::secret::SecretText;
 use watchfire_domain::time::Timestamp;
 use watchfire_engine::Engine;
-use watchfire_engine::identity::{Authenticator, Tokens};
+use watchfire_engine::identity::{Authenticator, ClientAddress, Tokens};
 
 use crate::throttle::{RateLimits, Throttle};
 
@@ -50,9 +50,9 @@ impl ApiState {
     }
 
     /// The same, with an engine that acts for somebody.
-    pub(crate) fn acting_for(&self, actor: Arc<Actor>) -> Self {
+    pub(crate) fn acting_for(&self, actor: Arc<Actor>, from: Option<ClientAddress>) -> Self {
         Self {
-            engine: self.engine.by(actor),
+            engine: self.engine.by(actor, from),
             shared: Arc::clone(&self.shared),
         }
     }

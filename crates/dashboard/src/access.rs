@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use watchfire_domain::id::{ApplicationId, OrganizationId};
 use watchfire_domain::scope::Scope;
 use watchfire_domain::time::Timestamp;
+use watchfire_engine::identity::ClientAddress;
 use watchfire_engine::service::applications;
 use watchfire_engine::{Engine, Snapshot};
 use watchfire_store::ApplicationRef;
@@ -128,6 +129,7 @@ impl FromRequestParts<DashboardState> for View {
         };
         let scope = parts.extensions.get::<Needs>().ok_or(Failure::NotFound)?.0;
         session.caller.require(scope)?;
+        let from = parts.extensions.get::<ClientAddress>().copied();
         let mut look = session.look.clone();
         if session.place == Place::Dashboard {
             let mode = named(&parts.headers, THEME).and_then(|name| name.parse().ok());
@@ -135,7 +137,7 @@ impl FromRequestParts<DashboardState> for View {
         }
         Ok(Self {
             state: state.clone(),
-            engine: state.engine().by(session.actor()),
+            engine: state.engine().by(session.actor(), from),
             session,
             now: state.now(),
             address,

@@ -1,5 +1,6 @@
 //! Who changed what: the words of the audit log.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,17 @@ pub enum Actor {
     Session { user: String },
     /// Somebody who follows a link to the portal of one application.
     Portal { application: String },
+}
+
+/// Who did something, and from where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// Where the request came from: the peer, or whom a trusted proxy names. None of the server's own
+    /// doing, nor of what older versions wrote down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
 }
 
 /// A text that names no action.

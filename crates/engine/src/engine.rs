@@ -9,7 +9,7 @@ use watchfire_contracts::Catalog as Contracts;
 use watchfire_contracts::render::SignatureHeaders;
 use watchfire_deliver::{Policy, Transport, UrlFault};
 use watchfire_domain::ambient::{Clock, Entropy};
-use watchfire_domain::audit::Actor;
+use watchfire_domain::audit::{Actor, Author};
 use watchfire_domain::id::OrganizationId;
 use watchfire_domain::limit;
 use watchfire_store::{
@@ -23,6 +23,7 @@ use crate::cluster::Company;
 use crate::dispatch::Bounds;
 use crate::echo::Received;
 use crate::event::Event;
+use crate::identity::ClientAddress;
 use crate::inner::Inner;
 use crate::keyring::Keyring;
 use crate::mail::Post;
@@ -83,6 +84,8 @@ pub struct Engine {
     tasks: Arc<tokio::sync::Mutex<JoinSet<()>>>,
     /// On whose behalf its holder acts.
     actor: Arc<Actor>,
+    /// From where whoever that is asked for it.
+    address: Option<ClientAddress>,
 }
 
 impl Engine {
@@ -118,6 +121,7 @@ impl Engine {
             inner,
             tasks: Arc::new(tokio::sync::Mutex::new(tasks)),
             actor: Arc::default(),
+            address: None,
         };
         if let Err(error) = service::event_types::follow_contracts(&engine).await {
             let error = &error as &dyn std::error::Error;
@@ -126,18 +130,22 @@ impl Engine {
         Ok(engine)
     }
 
-    /// A handle to the same engine that acts for somebody: the services note what is changed
-    /// through it in their name.
+    /// A handle to the same engine that acts for somebody, who asked for it from somewhere: the
+    /// services note what is changed through it in their name.
     #[must_use]
-    pub fn by(&self, actor: impl Into<Arc<Actor>>) -> Self {
+    pub fn by(&self, actor: impl Into<Arc<Actor>>, address: Option<ClientAddress>) -> Self {
         Self {
             actor: actor.into(),
+            address,
             ..self.clone()
         }
     }
 
-    pub(crate) fn actor(&self) -> &Actor {
-        &self.actor
+    pub(crate) fn author(&self) -> Author {
+        Author {
+            actor: Actor::clone(&self.actor),
+            address: self.address.map(|from| from.0),
+        }
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

@@ -33,7 +33,7 @@ pub(crate) async fn write(tx: &Tx, entry: &AuditEntry) -> FaultResult<()> {
         bytes_of(entry.id.ksuid()),
         entry.org.as_str(),
         entry.at.unix_micros(),
-        json_text(&entry.actor)?,
+        json_text(&entry.author)?,
         entry.action.name(),
         entry.application.map(|id| bytes_of(id.ksuid())),
         entry.object,
@@ -76,7 +76,7 @@ fn read(row: &Row) -> FaultResult<AuditEntry> {
         id: AuditId::from_ksuid(columns.ksuid("id")?),
         org: columns.parsed("org")?,
         at: columns.timestamp("at")?,
-        actor: columns.json("actor")?,
+        author: columns.json("actor")?,
         action: columns.parsed("action")?,
         application: columns
             .ksuid_if("application")?

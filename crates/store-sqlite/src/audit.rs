@@ -36,7 +36,7 @@ pub(crate) fn write(tx: &Tx<'_>, entry: &AuditEntry) -> FaultResult<()> {
             entry.id.ksuid().as_bytes(),
             entry.org.as_str(),
             entry.at.unix_micros(),
-            json_text(&entry.actor)?,
+            json_text(&entry.author)?,
             entry.action.name(),
             entry.application.map(|id| *id.ksuid().as_bytes()),
             entry.object,
@@ -102,7 +102,7 @@ fn read(row: &Row<'_>) -> FaultResult<AuditEntry> {
         id: AuditId::from_ksuid(columns.ksuid("id")?),
         org: columns.parsed("org")?,
         at: columns.timestamp("at")?,
-        actor: columns.json("actor")?,
+        author: columns.json("actor")?,
         action: columns.parsed("action")?,
         application: columns
             .ksuid_if("application")?

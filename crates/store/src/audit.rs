@@ -1,7 +1,7 @@
 //! The audit log: who changed what, written together with the change.
 
 use async_trait::async_trait;
-use watchfire_domain::audit::{Action, Actor};
+use watchfire_domain::audit::{Action, Author};
 use watchfire_domain::id::{ApplicationId, AuditId, OrganizationId};
 use watchfire_domain::time::Timestamp;
 
@@ -27,7 +27,7 @@ pub struct AuditEntry {
     pub id: AuditId,
     pub org: OrganizationId,
     pub at: Timestamp,
-    pub actor: Actor,
+    pub author: Author,
     pub action: Action,
     /// The application it belongs to, if it belongs to one.
     pub application: Option<ApplicationId>,

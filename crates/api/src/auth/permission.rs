@@ -84,7 +84,8 @@ impl FromRequestParts<ApiState> for By {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
         let caller = known(parts, state).await?;
-        Ok(Self(state.acting_for(Arc::clone(&caller.actor))))
+        let from = parts.extensions.get::<ClientAddress>().copied();
+        Ok(Self(state.acting_for(Arc::clone(&caller.actor), from)))
     }
 }
 

@@ -155,9 +155,9 @@ pub(crate) struct MessageAttemptOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     request: Option<RequestOut>,
-    /// Why `request` is absent where one attempt is asked for: `not_made` (nothing was sent),
-    /// `payload_gone`; of attempts that were made before recipes were kept, also `endpoint_deleted`
-    /// or `unready` (the settings of today allow no request).
+    /// Why `request` is absent where one attempt is asked for: `not_made` (nothing was sent); of
+    /// attempts that were made before recipes were kept, also `payload_gone`, `endpoint_deleted` or
+    /// `unready` (the settings of today allow no request).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     request_missing: Option<&'static str>,
@@ -179,8 +179,8 @@ pub(crate) struct RequestOut {
     /// a value that is a secret.
     #[schema(value_type = Vec<Vec<Option<String>>>)]
     headers: Vec<(String, Option<String>)>,
-    /// With everything that the contract puts around the payload.
-    body: String,
+    /// With everything that the contract puts around the payload; null if the payload was removed.
+    body: Option<String>,
     /// The attempt was made before recipes were kept, so this is made with the settings of today:
     /// it is what was sent as far as they and the contract are those of then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -198,7 +198,9 @@ impl From<requests::Shown> for RequestOut {
         Self {
             method: shown.method,
             headers: shown.headers,
-            body: String::from_utf8_lossy(&shown.body).into_owned(),
+            body: shown
+                .body
+                .map(|body| String::from_utf8_lossy(&body).into_owned()),
             as_today: shown.made != Made::AsThen,
             changed_since: shown.made
                 == Made::AsToday {

@@ -1,5 +1,7 @@
 //! Lines of the audit log on the wire.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -17,6 +19,11 @@ pub(crate) struct AuditOut {
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
     actor: ActorOut,
+    /// Where the request came from: the peer, or whom a trusted proxy names. Absent where nobody
+    /// asked for it over the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "192.0.2.7")]
+    address: Option<IpAddr>,
     /// The kind of the object and what was done to it.
     #[schema(value_type = String, example = "endpoint.updated")]
     action: &'static str,
@@ -83,7 +90,8 @@ impl From<&AuditEntry> for AuditOut {
         Self {
             id: entry.id,
             timestamp: entry.at,
-            actor: ActorOut::from(&entry.actor),
+            actor: ActorOut::from(&entry.author.actor),
+            address: entry.author.address,
             action: entry.action.name(),
             description: entry.action.description(),
             app_id: entry.application,

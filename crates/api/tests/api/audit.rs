@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use watchfire_api::ClientAddress;
 
 use super::harness::Server;
 
@@ -124,4 +125,21 @@ async fn an_organization_sees_its_own_log_only() {
     let stranger = server.organization_token("org_stranger");
     server.speak_as(stranger);
     assert!(lines(&server, "").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_line_says_where_the_request_came_from() {
+    let server = Server::start().await;
+    server.application(r#"{"name":"Acme","uid":"acme"}"#).await;
+    let mut request = server.request("PATCH /app/acme", r#"{"name":"Apex"}"#);
+    let address = ClientAddress([192, 0, 2, 7].into());
+    request.extensions_mut().insert(address);
+    assert!(server.send(request).await.status.is_success());
+    let lines = lines(&server, "").await;
+    assert_eq!(
+        actions(&lines),
+        ["application.updated", "application.created"]
+    );
+    assert_eq!(lines[0]["address"], "192.0.2.7");
+    assert_eq!(lines[1].get("address"), None, "nobody knows");
 }

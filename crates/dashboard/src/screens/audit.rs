@@ -64,7 +64,10 @@ fn row(view: &View, entry: &AuditEntry) -> Row {
                 (entry.action.description().trim_end_matches('.'))
                 span.hint { a href=(object) { code { (entry.object) } } }
             },
-            who(&entry.actor),
+            html! {
+                (who(&entry.author.actor))
+                @if let Some(address) = entry.author.address { span.hint { "from " code { (address) } } }
+            },
             change(entry),
             time::relative(entry.at, view.now),
         ],

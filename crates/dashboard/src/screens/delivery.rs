@@ -322,7 +322,6 @@ fn request(shown: &Result<Shown, Unshown>, attempt: &Attempt) -> Markup {
             };
         }
     };
-    let (body, is_cut) = cut(&shown.body);
     html! {
         p.request-line { strong { (shown.method) } " " code { (attempt.url) } }
         @match shown.made {
@@ -347,8 +346,14 @@ fn request(shown: &Result<Shown, Unshown>, attempt: &Attempt) -> Markup {
                 }
             }
         }
-        (code::block("Body", &body))
-        @if is_cut { p.hint { "Cut here; it has " (shown.body.len()) " bytes." } }
+        @match &shown.body {
+            None => { p.muted { "The payload was removed, and the body with it." } }
+            Some(body) => {
+                @let (text, is_cut) = cut(body);
+                (code::block("Body", &text))
+                @if is_cut { p.hint { "Cut here; it has " (body.len()) " bytes." } }
+            }
+        }
     }
 }
 
@@ -421,7 +426,7 @@ fn signature(
                 (block::callout(Tone::Warn, "It is genuine, with the old secret", &html! { p { "That secret was replaced and still signs for a while. Give the receiver the new one." } }))
             }
             Some(SignatureVerdict::Recorded) => {
-                (block::callout(Tone::Warn, "It is the one that was sent", &html! { p { "It went out with this very request. The secret it was made with is gone since, so it can't be made again." } }))
+                (block::callout(Tone::Warn, "It is the one that was sent", &html! { p { "It went out with this very request. It can't be made again: the secret it was made with, or the payload, is gone since." } }))
             }
             Some(SignatureVerdict::Wrong) => {
                 (block::callout(Tone::Bad, "It is not ours", &html! { p { "It was made with another secret, or over another id, time or body. Check that the receiver takes the raw bytes of the body." } }))

@@ -86,7 +86,7 @@ impl Deed {
             id: AuditId::new(now, engine.entropy()),
             org: self.org,
             at: now,
-            actor: engine.actor().clone(),
+            author: engine.author(),
             action: self.action,
             application: self.application,
             object: self.object,

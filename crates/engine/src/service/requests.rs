@@ -31,7 +31,8 @@ pub struct Shown {
     pub url: String,
     /// Names and values; no value where it is a secret.
     pub headers: Vec<(String, Option<String>)>,
-    pub body: Bytes,
+    /// `None` if the payload was removed: the body is made of it.
+    pub body: Option<Bytes>,
     pub made: Made,
 }
 
@@ -101,17 +102,17 @@ pub async fn show(
     if !may_have_been_made(&attempt.outcome) {
         return Ok(Err(Unshown::NotMade));
     }
-    let Some(payload) = &stored.message.payload else {
-        return Ok(Err(Unshown::PayloadGone));
-    };
     if let Some(sent) = &attempt.sent {
         let store = engine.store();
         let recipe = store.recipe(app.stored.key, endpoint, sent.recipe).await?;
-        if let Some(shown) = recipe.and_then(|recipe| as_then(&recipe, stored, payload, attempt)) {
+        if let Some(shown) = recipe.and_then(|recipe| as_then(&recipe, stored, attempt)) {
             return Ok(Ok(shown));
         }
         tracing::error!(attempt.id = %attempt.id, "the recipe of an attempt can't be read");
     }
+    let Some(payload) = &stored.message.payload else {
+        return Ok(Err(Unshown::PayloadGone));
+    };
     Ok(as_today((app, endpoint), stored, payload, attempt))
 }
 
@@ -128,18 +129,23 @@ fn may_have_been_made(outcome: &Outcome) -> bool {
 }
 
 /// `None` if the recipe, or the signature, is damaged.
-fn as_then(
-    recipe: &str,
-    stored: &StoredMessage,
-    payload: &Bytes,
-    attempt: &Attempt,
-) -> Option<Shown> {
+fn as_then(recipe: &str, stored: &StoredMessage, attempt: &Attempt) -> Option<Shown> {
     let signature = attempt.sent.as_ref()?.signature.parse().ok()?;
     let prepared = Prepared::from_recipe(recipe).ok()?;
+    // Of all that was sent, only the body is made of the payload.
+    let (payload, is_there) = match &stored.message.payload {
+        Some(payload) => (payload, true),
+        None => (&STAND_IN, false),
+    };
     let event = event_of(&stored.message, payload, attempt.attempted_at);
     let rendered = prepared.render_again(&event, signature).ok()?;
-    Some(shown(&prepared, rendered, attempt, Made::AsThen))
+    let mut shown = shown(&prepared, rendered, attempt, Made::AsThen);
+    shown.body.take_if(|_| !is_there);
+    Some(shown)
 }
+
+/// In place of a payload that was removed.
+static STAND_IN: Bytes = Bytes::from_static(b"null");
 
 fn as_today(
     (app, endpoint): (&Snapshot, EndpointKey),
@@ -172,7 +178,7 @@ fn shown(prepared: &Prepared, rendered: Rendered, attempt: &Attempt, made: Made)
         method: rendered.method.to_string(),
         url: attempt.url.clone(),
         headers: headers.collect(),
-        body: rendered.body,
+        body: Some(rendered.body),
         made,
     }
 }
@@ -190,7 +196,8 @@ pub enum SignatureVerdict {
     Wrong,
 }
 
-/// Judges a signature that a receiver got, over the request that is shown.
+/// Judges a signature that a receiver got, over the request that is shown. Without its body, all that
+/// can be said is whether it is what was sent.
 pub async fn judge(
     engine: &Engine,
     app: &Snapshot,
@@ -205,18 +212,21 @@ pub async fn judge(
     let signature = signature
         .strip_prefix(SIGNATURE)
         .map_or(signature, |rest| rest.trim_start_matches([':', ' ']));
-    let received = Received {
-        id,
-        timestamp,
-        signature,
-        body: &shown.body,
-    };
-    let seconds = timestamp.parse().unwrap_or_default();
-    let then = Timestamp::from_unix_seconds(seconds);
     let recorded = shown.made == Made::AsThen
         && shown
             .header(SIGNATURE)
             .is_some_and(|sent| has_in_common(sent, signature));
+    let Some(body) = &shown.body else {
+        return Ok(without_secret(recorded));
+    };
+    let received = Received {
+        id,
+        timestamp,
+        signature,
+        body,
+    };
+    let seconds = timestamp.parse().unwrap_or_default();
+    let then = Timestamp::from_unix_seconds(seconds);
     let secrets = match endpoints::find(engine, app, reference).await {
         Ok(endpoint) => endpoint.secrets,
         // The endpoint is gone, and its secrets with it: what was sent is all there is to compare.
@@ -237,7 +247,7 @@ pub async fn judge(
     })
 }
 
-/// What is to be said of a signature that no secret of today made.
+/// What is to be said of a signature that no secret of today made, or that can't be made again.
 fn without_secret(recorded: bool) -> SignatureVerdict {
     if recorded {
         SignatureVerdict::Recorded

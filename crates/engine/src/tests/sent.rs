@@ -5,10 +5,10 @@ use std::time::Duration;
 use watchfire_domain::attempt::{Attempt, RecipeNumber};
 use watchfire_domain::endpoint::Method;
 use watchfire_domain::limit;
-use watchfire_store::{AppKey, Change, EndpointKey, MessageRef, Seq};
+use watchfire_store::{AppKey, Change, EndpointKey, EndpointRef, MessageRef, Seq};
 
 use super::harness::{Behavior, Harness, PAYLOAD};
-use crate::service::requests::{self, Made, Shown, Unshown};
+use crate::service::requests::{self, Made, Shown, SignatureVerdict, Unshown};
 
 /// Posts a message, waits for its end, and returns its last attempt.
 async fn attempted(harness: &Harness, app: AppKey, endpoint: EndpointKey) -> (Seq, Attempt) {
@@ -84,7 +84,7 @@ async fn an_endpoint_that_is_used_keeps_its_recipe_for_good() {
         .await
         .expect("kept");
     assert_eq!(shown.made, Made::AsThen);
-    assert_eq!(shown.body, PAYLOAD);
+    assert_eq!(shown.body.as_deref(), Some(PAYLOAD.as_bytes()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,4 +151,38 @@ async fn what_was_not_answered_was_sent_and_what_was_skipped_was_not() {
     assert_eq!(skipped.1.sent, None);
     let missing = shown(&harness, place, &skipped).await.map(|_| ());
     assert_eq!(missing, Err(Unshown::NotMade));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_payload_a_request_is_shown_without_its_body() {
+    let harness = Harness::start_leaping().await;
+    let app = harness.application_of("dfend").await;
+    let endpoint = harness.endpoint(app, "hook", &[]).await;
+    let place = (app, endpoint);
+    let found = attempted(&harness, app, endpoint).await;
+    let before = shown(&harness, place, &found).await.expect("shown");
+    assert!(before.body.is_some());
+    let expunged = harness.store.expunge_payloads(app, vec![found.0]).await;
+    expunged.expect("removed");
+    let after = shown(&harness, place, &found).await.expect("shown");
+    assert_eq!(after.body, None);
+    assert_eq!(after.headers, before.headers);
+    assert_eq!(after.signed_prefix(), before.signed_prefix());
+    let judge = async |signature: &str| {
+        let snapshot = harness.snapshot(app).await;
+        let id = snapshot
+            .endpoint(endpoint)
+            .expect("there")
+            .stored
+            .endpoint
+            .identity
+            .id;
+        let reference = EndpointRef::Id(id);
+        requests::judge(&harness.engine, &snapshot, &reference, &after, signature).await
+    };
+    let sent = after.header("webhook-signature").expect("it is signed");
+    let verdict = judge(sent).await.expect("judged");
+    assert_eq!(verdict, SignatureVerdict::Recorded);
+    let verdict = judge("v1,AAAA").await.expect("judged");
+    assert_eq!(verdict, SignatureVerdict::Wrong);
 }

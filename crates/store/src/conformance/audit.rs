@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchfire_domain::audit::{Action, Actor};
+use watchfire_domain::audit::{Action, Actor, Author};
 use watchfire_domain::id::{ApplicationId, AuditId};
 
 use super::world::{World, at, name};
@@ -17,8 +17,11 @@ fn entry(world: &World, second: u64, object: &str) -> AuditEntry {
         id: AuditId::new(at(second), &*world.chance),
         org: world.org.clone(),
         at: at(second),
-        actor: Actor::Token {
-            subject: "org_one".to_owned(),
+        author: Author {
+            actor: Actor::Token {
+                subject: "org_one".to_owned(),
+            },
+            address: Some("2001:db8::7".parse().expect("an address")),
         },
         action: Action::EndpointUpdated,
         application: Some(world.app_id),
@@ -43,7 +46,7 @@ pub async fn a_line_is_kept_as_it_was_given(store: Arc<dyn Store>) {
     let world = World::with_endpoints(store, 0).await;
     let full = entry(&world, 1, "ep_1");
     let bare = AuditEntry {
-        actor: Actor::Server,
+        author: Author::default(),
         application: None,
         before: None,
         after: None,
