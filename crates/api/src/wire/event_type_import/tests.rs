@@ -162,10 +162,10 @@ fn member() -> impl Strategy<Value = Value> {
         "x-svix-feature-flags",
     ];
     leaf.prop_recursive(6, 48, 4, move |inner| {
-        let named =
+        let object =
             prop::collection::btree_map(prop::sample::select(names.clone()), inner.clone(), 0..4);
         prop_oneof![
-            named.prop_map(|all| json!(all)),
+            object.prop_map(|all| json!(all)),
             prop::collection::vec(inner, 0..3).prop_map(Value::Array),
         ]
     })
